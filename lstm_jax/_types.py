@@ -1,0 +1,117 @@
+"""Axes, state, parameters and spec: the words every other module uses.
+
+Axes: `L` layers, `D` directions, `T` time, `B` batch (any number of axes, none
+included), `I` input, `H` cell, `P` output (`H`, or the projection size). Gates are
+`i, f, g, o`, always in that order, stacked on the first axis of a weight (`4H`).
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Shaped
+
+AnyArray = Array | np.ndarray
+
+Input = Float[AnyArray, "*B I"]
+Inputs = Float[AnyArray, "... I"]
+Outputs = Float[Array, "... P"]
+Lengths = Int[AnyArray, "*B"]
+Resets = Bool[AnyArray, "..."]
+Key = Shaped[AnyArray, "..."]
+Precision = jax.lax.PrecisionLike
+DTypeLike = jax.typing.DTypeLike
+
+
+class LSTMState(NamedTuple):
+    """State of an LSTM between two time steps, in torch's order.
+
+    `h` is the output of the last step, `(*B, P)` for a step and `(L*D, *B, P)` for a
+    stack; `c` is the cell, `(*B, H)` and `(L*D, *B, H)`. Flax writes the same two
+    arrays in the other order, `(c, h)`.
+    """
+
+    h: Float[Array, "..."]
+    c: Float[Array, "..."]
+
+
+StateLike = LSTMState | tuple[AnyArray, AnyArray]
+
+
+class LayerParams(NamedTuple):
+    """Weights of one layer in one direction, in torch's shapes and gate order."""
+
+    weight_ih: Float[Array, "4H I"]
+    weight_hh: Float[Array, "4H P"]
+    bias_ih: Float[Array, "4H"] | None = None
+    bias_hh: Float[Array, "4H"] | None = None
+    weight_hr: Float[Array, "P H"] | None = None
+
+    @property
+    def bias(self) -> Float[Array, "4H"] | float:
+        """The sum of the two biases; 0 where the layer has none."""
+        if self.bias_ih is None or self.bias_hh is None:
+            return 0.0
+        return self.bias_ih + self.bias_hh
+
+
+@dataclass(frozen=True, kw_only=True)
+class LSTMSpec:
+    """What is fixed about a call of `lstm`: sizes, types, flags and platform.
+
+    `dtype` is the type of the products; `lengths`, `resets` and `dropout` say whether
+    the call uses them; `platform` is jax's name of the device kind.
+    """
+
+    input_size: int
+    hidden_size: int
+    num_layers: int = 1
+    bidirectional: bool = False
+    proj_size: int = 0
+    bias: bool = True
+    dtype: str = "float32"
+    lengths: bool = False
+    resets: bool = False
+    dropout: bool = False
+    platform: str = "cpu"
+
+    @property
+    def output_size(self) -> int:
+        """`P`: the features of one direction's output."""
+        return self.proj_size or self.hidden_size
+
+    @property
+    def num_directions(self) -> int:
+        """`D`: 2 if bidirectional, else 1."""
+        return 2 if self.bidirectional else 1
+
+    def constructor_arguments(self) -> dict[str, int | bool]:
+        """Sizes and flags as torch's constructor names them."""
+        names = "input_size hidden_size num_layers bias bidirectional proj_size"
+        return {name: getattr(self, name) for name in names.split()}
+
+    def layer_keys(self, layer: int, direction: int) -> list[str]:
+        """Torch's names for the fields of one layer's `LayerParams` in one direction."""
+        suffix = f"_l{layer}{'_reverse' if direction else ''}"
+        return [f"{name}{suffix}" for name in LayerParams._fields]
+
+    def layer_shapes(self, layer: int) -> list[tuple[int, ...] | None]:
+        """Shapes of the same fields, None for those the spec has not."""
+        gates, output = 4 * self.hidden_size, self.output_size
+        inputs = output * self.num_directions if layer else self.input_size
+        bias = (gates,) if self.bias else None
+        weight_hr = (output, self.hidden_size) if self.proj_size else None
+        return [(gates, inputs), (gates, output), bias, bias, weight_hr]
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Every key of the flat mapping of parameters with its shape, in torch's order."""
+        return {
+            key: shape
+            for layer in range(self.num_layers)
+            for direction in range(self.num_directions)
+            for key, shape in zip(
+                self.layer_keys(layer, direction), self.layer_shapes(layer), strict=True
+            )
+            if shape is not None
+        }

@@ -1,0 +1,131 @@
+"""Initial parameters."""
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from lstm_jax import _checks
+from lstm_jax._types import DTypeLike, Key, LSTMSpec
+from lstm_jax.recurrence import accumulator
+
+_WHERE = "init_params"
+
+
+def init_params(
+    key: Key,
+    input_size: int,
+    hidden_size: int,
+    num_layers: int = 1,
+    *,
+    bias: bool = True,
+    bidirectional: bool = False,
+    proj_size: int = 0,
+    recurrent: Literal["uniform", "orthogonal"] = "uniform",
+    forget_bias: float | None = None,
+    dtype: DTypeLike = jnp.float32,
+) -> dict[str, Float[Array, "..."]]:
+    r"""Parameters of a stack of LSTM layers, under torch's names.
+
+    Every weight and bias is drawn from $U(-1/\sqrt{H}, 1/\sqrt{H})$, as torch does. The
+    numbers are not torch's own: the generators differ.
+
+    Args:
+        key: Key of the draw.
+        input_size: `I`, features of the input.
+        hidden_size: `H`, features of the cell.
+        num_layers: `L`.
+        bias: Whether the layers have torch's two biases.
+        bidirectional: Whether there is a reverse direction beside the forward one.
+        proj_size: `P`, features of the output; 0 means no projection, `P = H`.
+        recurrent: "uniform", or "orthogonal" for `weight_hh`: each gate's square block is
+            then orthogonal (orthonormal columns where `P < H`).
+        forget_bias: None, or the *sum* of the two forget-gate biases: it goes into
+            `bias_ih`, and the forget gate's part of `bias_hh` is zero.
+        dtype: Type of the parameters.
+
+    Returns:
+        Torch's names to arrays, in torch's order.
+
+    Raises:
+        ValueError: If a size is out of range, or a forget bias has no bias to go into.
+        TypeError: If `dtype` is not a floating type.
+
+    Example:
+        >>> params = init_params(jax.random.key(0), 3, 4, forget_bias=1.0)
+        >>> {name: array.shape for name, array in params.items()}
+        {'weight_ih_l0': (16, 3), 'weight_hh_l0': (16, 4),
+         'bias_ih_l0': (16,), 'bias_hh_l0': (16,)}
+        >>> float(params["bias_ih_l0"][4])  # the first of the forget gate's
+        1.0
+
+    References:
+        `torch.nn.LSTM.reset_parameters` (the uniform draw); Saxe et al.,
+        arXiv:1312.6120, 2013 (orthogonal); Gers et al., 2000, and Jozefowicz et al.,
+        2015 (forget bias). Keras stores a forget bias of 1 in its one bias, Haiku adds 1
+        at every step and stores nothing.
+    """
+    spec = make_spec(
+        _WHERE, input_size, hidden_size, num_layers, bias, bidirectional, proj_size
+    )
+    if recurrent not in ("uniform", "orthogonal"):
+        raise ValueError(
+            f"{_WHERE}: {recurrent=} must be 'uniform' or 'orthogonal': these are the "
+            "draws there are. Use 'uniform' for torch's."
+        )
+    if forget_bias is not None and not bias:
+        raise ValueError(
+            f"{_WHERE}: forget_bias must be None where bias is False: there is no bias "
+            "to hold it. Use bias=True."
+        )
+    keys = jax.random.split(key, len(spec.shapes()))
+    return {
+        name: draw(name, subkey, spec, dtype, recurrent, forget_bias)
+        for name, subkey in zip(spec.shapes(), keys, strict=True)
+    }
+
+
+def make_spec(
+    where: str,
+    input_size: int,
+    hidden_size: int,
+    num_layers: int,
+    bias: bool,
+    bidirectional: bool,
+    proj_size: int,
+) -> LSTMSpec:
+    """The spec of torch's constructor arguments, checked."""
+    _checks.check_sizes(where, input_size, hidden_size, num_layers, proj_size)
+    return LSTMSpec(
+        input_size=input_size,
+        hidden_size=hidden_size,
+        num_layers=num_layers,
+        bias=bias,
+        bidirectional=bidirectional,
+        proj_size=proj_size,
+    )
+
+
+def draw(
+    name: str,
+    key: Array,
+    spec: LSTMSpec,
+    dtype: DTypeLike,
+    recurrent: str = "uniform",
+    forget_bias: float | None = None,
+) -> Array:
+    """One parameter, drawn in float32 at least: half precision has no QR."""
+    found = _checks.dtype(_WHERE, dtype) or jnp.dtype(jnp.float32)
+    wide = accumulator(found)
+    shape, size = spec.shapes()[name], spec.hidden_size
+    if recurrent == "orthogonal" and name.startswith("weight_hh"):
+        square = jax.nn.initializers.orthogonal()
+        blocks = [square(k, (size, shape[1]), wide) for k in jax.random.split(key, 4)]
+        return jnp.concatenate(blocks).astype(found)
+    bound = size**-0.5
+    array = jax.random.uniform(key, shape, wide, minval=-bound, maxval=bound)
+    if forget_bias is not None and name.startswith("bias"):
+        value = forget_bias if name.startswith("bias_ih") else 0.0
+        array = array.at[size : 2 * size].set(value)
+    return array.astype(found)

@@ -1,0 +1,141 @@
+"""One layer over time: its directions, cut into chunks of time."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array
+
+from lstm_jax._types import LayerParams, LSTMState
+from lstm_jax.recurrence import (
+    Masks,
+    Options,
+    Weights,
+    accumulator,
+    product,
+    recurrence,
+)
+
+# Steps whose input product is made at once. Long enough for one large product, short
+# enough that its result is still in the cache when the recurrence reads it.
+CHUNK = 16
+
+
+def run_layer(
+    options: Options,
+    directions: tuple[LayerParams, ...],
+    xs: Array,
+    state: LSTMState,
+    masks: Masks,
+    reset_state: LSTMState | None = None,
+    *,
+    chunk: int | None = None,
+) -> tuple[Array, LSTMState]:
+    """Run one layer over a sequence.
+
+    Args:
+        options: Static options; `reverse` is set here.
+        directions: Weights, forward first, then reverse if there is one.
+        xs: Inputs in the type of the products, `(T, *B, I)`.
+        state: State before, `(D, *B, P)` and `(D, *B, H)`.
+        masks: Ends and resets of the rows.
+        reset_state: State after a reset, shaped as `state`; None means zeros.
+        chunk: None, or the length of chunks whose insides the backward pass computes
+            again instead of keeping.
+
+    Returns:
+        Outputs `(T, *B, D*P)`, zero where a row has ended, and the state after.
+    """
+    outputs, states = [], []
+    for index, params in enumerate(directions):
+        before, after_reset = jax.tree.map(
+            lambda a, index=index: a[index], (state, reset_state)
+        )
+        setting = replace(options, reverse=index == 1)
+        hs, after = _direction(setting, params, xs, before, masks, after_reset, chunk)
+        outputs.append(hs)
+        states.append(after)
+    ys = jnp.concatenate(outputs, axis=-1) if len(outputs) > 1 else outputs[0]
+    if masks.valid is not None:
+        ys = jnp.where(masks.valid[..., None], ys, 0)
+    return ys, jax.tree.map(lambda *parts: jnp.stack(parts), *states)
+
+
+def _direction(
+    options: Options,
+    params: LayerParams,
+    xs: Array,
+    state: LSTMState,
+    masks: Masks,
+    reset_state: LSTMState | None,
+    chunk: int | None,
+) -> tuple[Array, LSTMState]:
+    """One direction of a layer: `h` of every step, and the state after."""
+    params = jax.tree.map(lambda a: a.astype(accumulator(xs.dtype)), params)
+    state = LSTMState(state.h.astype(xs.dtype), state.c.astype(accumulator(xs.dtype)))
+    state = _placed(state, xs, (params, masks, reset_state))
+
+    def run(state: LSTMState, inputs: tuple[Array, Masks]) -> tuple[LSTMState, Array]:
+        xs, masks = inputs
+        weight_ih, *weights = jax.tree.map(
+            lambda a: a.T.astype(xs.dtype),
+            (params.weight_ih, params.weight_hh, params.weight_hr),
+        )
+        with jax.named_scope("input_product"):
+            gates = product(xs, weight_ih, options.precision) + params.bias
+            i, f, g, o = jnp.split(gates, 4, axis=-1)
+        with jax.named_scope("recurrence"):
+            hs, state = recurrence(
+                options, (i, f, g, o), Weights(*weights), state, masks, reset_state
+            )
+        return state, hs
+
+    body = run if chunk is None else jax.checkpoint(run)
+    state, hs = _over_chunks(body, state, (xs, masks), chunk or CHUNK, options.reverse)
+    return hs, state
+
+
+def _over_chunks(
+    run: Callable[[LSTMState, Any], tuple[LSTMState, Array]],
+    state: LSTMState,
+    inputs: Any,
+    length: int,
+    reverse: bool,
+) -> tuple[LSTMState, Array]:
+    """Scan `run` over chunks of `length` steps; what remains at the end is one call."""
+    steps = jax.tree.leaves(inputs)[0].shape[0]
+    if not isinstance(steps, int) or steps <= length:  # a symbolic T is one chunk
+        return run(state, inputs)
+    count, rest = divmod(steps, length)
+    whole = jax.tree.map(
+        lambda a: a[: count * length].reshape(count, length, *a.shape[1:]), inputs
+    )
+    tail = jax.tree.map(lambda a: a[count * length :], inputs)
+
+    def run_whole(state: LSTMState) -> tuple[LSTMState, Array]:
+        state, hs = lax.scan(run, state, whole, reverse=reverse)
+        return state, hs.reshape(count * length, *hs.shape[2:])
+
+    if not rest:
+        return run_whole(state)
+    if reverse:
+        state, last = run(state, tail)
+        state, first = run_whole(state)
+    else:
+        state, first = run_whole(state)
+        state, last = run(state, tail)
+    return state, jnp.concatenate([first, last])
+
+
+def _placed(state: LSTMState, xs: Array, others: Any) -> LSTMState:
+    """The state with the batch sharding and varying axes that the scan will give it.
+
+    JAX derives both from operands, so a zero that depends on all of them is added.
+    """
+    zero = jnp.sum(lax.stop_gradient(xs)[:0], axis=(0, -1))[..., None]
+    for other in jax.tree.leaves(others):
+        zero = zero + jnp.sum(lax.stop_gradient(other)[:0]).astype(zero.dtype)
+    return LSTMState(*(a + zero.astype(a.dtype) for a in state))

@@ -1,0 +1,315 @@
+"""`flax.linen` modules whose parameters carry torch's names.
+
+The variables of `LSTM` are `{"params": state_dict}`: what `torch.nn.LSTM` stores, as it
+is. A leaf beside `lstm_jax.nnx`: nothing imports it.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import jax.numpy as jnp
+from flax import linen
+from flax.linen.recurrent import RNNCellBase
+from jaxtyping import Array, Bool
+
+from lstm_jax import _checks
+from lstm_jax._types import (
+    AnyArray,
+    DTypeLike,
+    Input,
+    Inputs,
+    Lengths,
+    LSTMSpec,
+    LSTMState,
+    Outputs,
+    Precision,
+    Resets,
+    StateLike,
+)
+from lstm_jax.init import draw, make_spec
+from lstm_jax.stack import cell_step, lstm, zero_state
+
+
+class LSTM(linen.Module):
+    """A stack of LSTM layers: `torch.nn.LSTM`'s arguments, `lstm_jax.lstm`'s numbers.
+
+    Args:
+        input_size: `I`, features of the input.
+        hidden_size: `H`, features of the cell.
+        num_layers: `L`.
+        bias: Whether the layers have torch's two biases.
+        batch_first: Whether `xs` and the outputs are `(*B, T, ...)`; never the state.
+        dropout: Probability of zeroing an element of a layer's output, but the last's.
+        bidirectional: Whether there is a reverse direction beside the forward one.
+        proj_size: `P`, features of the output; 0 means no projection, `P = H`.
+        dtype: Type of the products; None means that of parameters and inputs together.
+        param_dtype: Type of the parameters that `init` draws.
+        precision: Of the products, see `lstm_jax.lstm`.
+        remat: Steps between the states kept for the backward pass, see `lstm_jax.lstm`.
+        backend: See `lstm_jax.backends.explain`.
+
+    Raises:
+        ValueError: At `init` or `apply`, if a size is out of range.
+
+    Example:
+        >>> model = LSTM(3, 4, num_layers=2)
+        >>> variables = model.init(jax.random.key(0), jnp.ones((7, 5, 3)))
+        >>> ys, state = model.apply(variables, jnp.ones((7, 5, 3)))
+        >>> ys.shape, state.h.shape, list(variables["params"])[:2]
+        ((7, 5, 4), (2, 5, 4), ['weight_ih_l0', 'weight_hh_l0'])
+
+    References:
+        `torch.nn.LSTM`, whose defaults these are. Differs in that dropout acts unless
+        `deterministic` is passed: there is no train or eval mode to forget.
+    """
+
+    input_size: int
+    hidden_size: int
+    num_layers: int = 1
+    bias: bool = True
+    batch_first: bool = False
+    dropout: float = 0.0
+    bidirectional: bool = False
+    proj_size: int = 0
+    dtype: DTypeLike | None = None
+    param_dtype: DTypeLike = jnp.float32
+    precision: Precision = None
+    remat: int | str | None = None
+    backend: str = "auto"
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, AnyArray], **options: Any) -> Self:
+        """The module for these parameters, to be applied to `{"params": params}`.
+
+        Args:
+            params: Torch's names to arrays; sizes, layers, directions, biases and
+                projection are read off them.
+            **options: `batch_first`, `dropout`, `dtype`, `precision`, `remat`, `backend`.
+
+        Raises:
+            ValueError: If the keys and shapes are not those of one LSTM.
+            TypeError: If a value is not a floating array, or an option is unknown.
+        """
+        where = f"linen.{cls.__name__}.from_params"
+        spec = _checks.read_spec(where, _checks.read_params(where, params))
+        return cls(**spec.constructor_arguments(), **options)
+
+    @property
+    def spec(self) -> LSTMSpec:
+        """Sizes and flags, checked."""
+        return make_spec(
+            "linen.LSTM",
+            self.input_size,
+            self.hidden_size,
+            self.num_layers,
+            self.bias,
+            self.bidirectional,
+            self.proj_size,
+        )
+
+    def setup(self) -> None:
+        """Declare the parameters."""
+        self._params = _declare(self, self.spec, "")
+
+    def __call__(
+        self,
+        xs: Inputs,
+        state: StateLike | None = None,
+        *,
+        lengths: Lengths | None = None,
+        resets: Resets | None = None,
+        reset_state: StateLike | None = None,
+        deterministic: bool = False,
+    ) -> tuple[Outputs, LSTMState]:
+        """Run over a sequence, see `lstm_jax.lstm` for the arrays.
+
+        Args:
+            xs: Inputs, `(T, *B, I)`, or `(*B, T, I)` with `batch_first`.
+            state: State before, `(L*D, *B, P)` and `(L*D, *B, H)`; None means zeros.
+            lengths: Steps of each row, shape `*B`; None means T.
+            resets: True where a row starts anew before the step.
+            reset_state: The state after a reset; None means zeros.
+            deterministic: Whether dropout is left out. Where it acts, `apply` needs
+                `rngs={"dropout": key}`.
+
+        Returns:
+            Outputs of the last layer, and the state after each row's last step.
+
+        Raises:
+            ValueError: If shapes do not fit, or dropout has no key.
+            TypeError: If an argument is not an array of the right kind.
+        """
+        active = not deterministic and self.dropout > 0 and self.num_layers > 1
+        if active and not self.has_rng("dropout"):
+            raise ValueError(
+                "linen.LSTM: rngs must have a key named 'dropout': dropout acts between "
+                "the layers. Use apply(..., rngs={'dropout': key}), or deterministic=True "
+                "to evaluate."
+            )
+        return lstm(
+            self._params,
+            xs,
+            state,
+            lengths=lengths,
+            resets=resets,
+            reset_state=reset_state,
+            batch_first=self.batch_first,
+            dropout=self.dropout if active else 0.0,
+            dropout_key=self.make_rng("dropout") if active else None,
+            **self._product_options(),
+        )
+
+    def step(
+        self, x: Input, state: StateLike, reset: Bool[AnyArray, "*B"] | None = None
+    ) -> tuple[Outputs, LSTMState]:
+        """Run one time step, without dropout: `apply(..., method="step")`.
+
+        Args:
+            x: Input, `(*B, I)`.
+            state: State before, as `initial_state` or the last call returned it.
+            reset: True for rows whose state is zeroed before the step, shape `*B`.
+
+        Returns:
+            Output `(*B, P)` and the state after.
+
+        Raises:
+            ValueError: If the stack is bidirectional, or shapes do not fit.
+            TypeError: If an argument is not an array of the right kind.
+        """
+        _checks.check_steppable("linen.LSTM.step", self.spec)
+        x = _checks.floating("linen.LSTM.step", "x", x)
+        resets = None if reset is None else jnp.asarray(reset)[None]
+        options = self._product_options()
+        ys, state = lstm(self._params, x[None], state, resets=resets, **options)
+        return ys[0], state
+
+    @linen.nowrap
+    def initial_state(self, batch_shape: tuple[int, ...] = ()) -> LSTMState:
+        """The state of zeros that a call without one starts from."""
+        return zero_state(self.spec, batch_shape, self.dtype or self.param_dtype)
+
+    def _product_options(self) -> dict[str, Any]:
+        names = ("dtype", "precision", "remat", "backend")
+        return {name: getattr(self, name) for name in names}
+
+
+class LSTMCell(RNNCellBase):
+    """One LSTM layer, one step at a time: `torch.nn.LSTMCell` for `linen.RNN`.
+
+    Called as Flax calls its cells, `(carry, x) -> (carry, y)`; torch's order is `step`.
+    The carry is an `LSTMState`, never a bare tuple: Flax writes `(c, h)`, torch `(h, c)`.
+
+    Args:
+        input_size: `I`, features of the input.
+        hidden_size: `H`, features of the cell.
+        bias: Whether there are torch's two biases.
+        dtype: Type of the products; None means that of parameters and inputs together.
+        param_dtype: Type of the parameters that `init` draws.
+        precision: Of the products, see `lstm_jax.lstm`.
+
+    Raises:
+        ValueError: At `init` or `apply`, if a size is out of range.
+
+    Example:
+        >>> rnn = linen.RNN(LSTMCell(3, 4))
+        >>> ys, variables = rnn.init_with_output(jax.random.key(0), jnp.ones((5, 7, 3)))
+        >>> ys.shape
+        (5, 7, 4)
+
+    References:
+        `torch.nn.LSTMCell` (names, shapes and equations); `flax.linen.LSTMCell` (the
+        call).
+    """
+
+    input_size: int
+    hidden_size: int
+    bias: bool = True
+    dtype: DTypeLike | None = None
+    param_dtype: DTypeLike = jnp.float32
+    precision: Precision = None
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, AnyArray], **options: Any) -> Self:
+        """The cell for these parameters, to be applied to `{"params": params}`.
+
+        Args:
+            params: The names of `torch.nn.LSTMCell` to arrays.
+            **options: `dtype`, `precision`.
+
+        Raises:
+            ValueError: If the keys and shapes are not those of one cell.
+            TypeError: If a value is not a floating array, or an option is unknown.
+        """
+        where = f"linen.{cls.__name__}.from_params"
+        spec = _checks.read_cell_spec(where, _checks.read_params(where, params))
+        return cls(spec.input_size, spec.hidden_size, spec.bias, **options)
+
+    @property
+    def spec(self) -> LSTMSpec:
+        """Sizes and flags, checked."""
+        sizes = (self.input_size, self.hidden_size)
+        return make_spec("linen.LSTMCell", *sizes, 1, self.bias, False, 0)
+
+    def setup(self) -> None:
+        """Declare the parameters."""
+        self._params = _declare(self, self.spec, "_l0")
+
+    def __call__(self, carry: LSTMState, x: Input) -> tuple[LSTMState, Outputs]:
+        """Flax's call: `(carry, x) -> (carry, y)`.
+
+        Args:
+            carry: State before, an `LSTMState` with `h` and `c` of shape `(*B, H)`.
+            x: Input, `(*B, I)`.
+
+        Returns:
+            The state after, and its `h`.
+
+        Raises:
+            TypeError: If the carry is a bare tuple.
+            ValueError: If shapes do not fit.
+        """
+        _checks.check_carry("linen.LSTMCell", carry)
+        state = self.step(x, carry)
+        return state, state.h
+
+    def step(self, x: Input, state: StateLike | None = None) -> LSTMState:
+        """Torch's call: input `(*B, I)` and state, `(h, c)` or None, to the state after.
+
+        Raises:
+            ValueError: If shapes do not fit.
+            TypeError: If an argument is not an array, or `state` is not a pair.
+        """
+        return cell_step(
+            "linen.LSTMCell",
+            self._params,
+            x,
+            state,
+            dtype=self.dtype,
+            precision=self.precision,
+        )
+
+    @linen.nowrap
+    def initialize_carry(
+        self, rng: Array | None, input_shape: tuple[int, ...]
+    ) -> LSTMState:
+        """Zeros for inputs of that shape, `(*B, I)`; `linen.RNN` calls it."""
+        del rng
+        dtype = self.dtype or self.param_dtype
+        h, c = zero_state(self.spec, tuple(input_shape[:-1]), dtype)
+        return LSTMState(h[0], c[0])
+
+    @property
+    def num_feature_axes(self) -> int:
+        """1: the features are the last axis."""
+        return 1
+
+
+def _declare(module: Any, spec: LSTMSpec, suffix: str) -> dict[str, Array]:
+    """The parameters of `spec`, under their names without `suffix`."""
+    return {
+        name.removesuffix(suffix): module.param(
+            name.removesuffix(suffix),
+            lambda key, name=name: draw(name, key, spec, module.param_dtype),
+        )
+        for name in spec.shapes()
+    }

@@ -1,0 +1,204 @@
+"""The article's model: an LSTM, then a linear layer on the last time step."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Self
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+
+from lstm_jax import _checks
+from lstm_jax._types import AnyArray, DTypeLike, Inputs, Lengths, Precision
+from lstm_jax.nnx import LSTM, Rngs, WithParams
+
+
+class LSTMModel(nnx.Module):
+    """An LSTM over a batch-first sequence, then a linear layer on the last time step.
+
+    Args:
+        input_size: `I`, features of the input.
+        hidden_size: `H`, features of the cell.
+        output_size: Features of the prediction.
+        num_layers: `L`.
+        bias: Whether the LSTM layers have torch's two biases.
+        dropout: Probability of zeroing an element of a layer's output, but the last's.
+        bidirectional: Whether there is a reverse direction. At the last step it has
+            seen that step alone, as in `torch.nn.LSTM`'s `out[:, -1]`.
+        proj_size: `P`, features of the output; 0 means no projection, `P = H`.
+        dtype: Type of the products; None means that of parameters and inputs together.
+        param_dtype: Type of the parameters.
+        precision: Of the products, see `lstm_jax.lstm`.
+        rngs: Source of the initial parameters, stream `params`.
+
+    Raises:
+        ValueError: If a size is out of range.
+        TypeError: If a type is not floating.
+
+    Example:
+        >>> model = LSTMModel(1, 64, 1, rngs=nnx.Rngs(0))
+        >>> model(jnp.ones((32, 10, 1))).shape
+        (32, 1)
+
+    References:
+        Its torch twin is `torch.nn.LSTM(..., batch_first=True)` named `lstm`, then
+        `torch.nn.Linear` named `fc`: the state dicts have the same keys and shapes.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        output_size: int,
+        num_layers: int = 1,
+        *,
+        bias: bool = True,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        dtype: DTypeLike | None = None,
+        param_dtype: DTypeLike = jnp.float32,
+        precision: Precision = None,
+        rngs: nnx.Rngs,
+    ) -> None:
+        self.lstm = LSTM(
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first=True,
+            dropout=dropout,
+            bidirectional=bidirectional,
+            proj_size=proj_size,
+            dtype=dtype,
+            param_dtype=param_dtype,
+            precision=precision,
+            rngs=rngs,
+        )
+        features = self.lstm.spec.output_size * self.lstm.spec.num_directions
+        self.fc = Head(features, output_size, precision, param_dtype, rngs=rngs)
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, AnyArray], **options: Any) -> Self:
+        """A model with these parameters (`lstm.weight_ih_l0`, ..., `fc.weight`, `fc.bias`).
+
+        Args:
+            params: The names of the torch twin to arrays.
+            **options: `dropout`, `dtype`, `precision`.
+
+        Raises:
+            ValueError: If the keys and shapes are not those of one model.
+            TypeError: If a value is not a floating array, or an option is unknown.
+        """
+        where = f"{cls.__name__}.from_params"
+        arrays = _checks.read_params(where, params)
+        _checks.refuse_keys(
+            where,
+            [name for name in arrays if not name.startswith("lstm.")],
+            ["fc.weight", "fc.bias"],
+        )
+        spec = _checks.read_spec(where, _under("lstm.", arrays))
+        make = partial(
+            cls,
+            output_size=arrays["fc.bias"].size,
+            **spec.constructor_arguments(),
+            **options,
+        )
+        module = nnx.eval_shape(lambda: make(rngs=nnx.Rngs(0)))
+        module.load_params(arrays)
+        return module
+
+    def params(self) -> dict[str, Array]:
+        """The parameters under the names of the torch twin."""
+        return {
+            f"{part}.{name}": array
+            for part, module in (("lstm", self.lstm), ("fc", self.fc))
+            for name, array in module.params().items()
+        }
+
+    def load_params(self, params: Mapping[str, AnyArray]) -> None:
+        """Replace every parameter, in the types given.
+
+        Raises:
+            ValueError: If a key is missing or not used, or a shape differs. Nothing is
+                replaced then.
+            TypeError: If a value is not a floating array.
+        """
+        expected = {name: array.shape for name, array in self.params().items()}
+        where = f"{type(self).__name__}.load_params"
+        arrays = _checks.check_params(where, params, expected)
+        self.lstm.load_params(_under("lstm.", arrays))
+        self.fc.load_params(_under("fc.", arrays))
+
+    def __call__(
+        self,
+        xs: Inputs,
+        *,
+        lengths: Lengths | None = None,
+        deterministic: bool = False,
+        rngs: Rngs | None = None,
+    ) -> Float[Array, "... O"]:
+        """Predict from each sequence.
+
+        Args:
+            xs: Inputs, `(*B, T, I)` with T at least 1.
+            lengths: Steps of each row, shape `*B`; None means T. The last step is then
+                the row's own; a row of length 0 has an output of zeros.
+            deterministic: Whether dropout is left out.
+            rngs: A key, or an `nnx.Rngs` (stream `dropout`), where dropout acts.
+
+        Returns:
+            Predictions, `(*B, O)`.
+
+        Raises:
+            ValueError: If shapes do not fit, there is no step, or dropout has no `rngs`.
+            TypeError: If an argument is not an array of the right kind.
+        """
+        ys, _ = self.lstm(xs, lengths=lengths, deterministic=deterministic, rngs=rngs)
+        _checks.check_last_step("LSTMModel", ys.shape)
+        if lengths is None:
+            return self.fc(ys[..., -1, :])
+        last = jnp.clip(jnp.asarray(lengths) - 1, 0)[..., None, None]
+        return self.fc(jnp.take_along_axis(ys, last, axis=-2)[..., 0, :])
+
+
+class Head(WithParams):
+    """A linear layer with torch's names and shapes, `weight` `(O, P)` and `bias` `(O,)`."""
+
+    def __init__(
+        self,
+        features: int,
+        output_size: int,
+        precision: Precision,
+        param_dtype: DTypeLike,
+        *,
+        rngs: nnx.Rngs,
+    ) -> None:
+        _checks.check_sizes("LSTMModel", features, output_size, 1, 0)
+        self.features, self.output_size = features, output_size
+        self.precision = precision
+        bound = features**-0.5
+        for name, shape in self._names().items():
+            draw = jax.random.uniform(rngs.params(), shape, minval=-bound, maxval=bound)
+            setattr(self, name, nnx.Param(draw.astype(param_dtype)))
+
+    def _names(self) -> dict[str, tuple[int, ...]]:
+        return {
+            "weight": (self.output_size, self.features),
+            "bias": (self.output_size,),
+        }
+
+    def __call__(self, x: Float[Array, "... P"]) -> Float[Array, "... O"]:
+        """`x @ weight.T + bias`."""
+        params = self.params()
+        weight, bias = (params[name].astype(x.dtype) for name in ("weight", "bias"))
+        return jnp.matmul(x, weight.T, precision=self.precision) + bias
+
+
+def _under(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    return {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }
