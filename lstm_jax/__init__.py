@@ -11,7 +11,7 @@ from lstm_jax._types import (
 from lstm_jax._types import (
     LSTMState as LSTMState,
 )
-from lstm_jax.init import init_params as init_params
+from lstm_jax.init import init_params as init_params, spec_of as spec_of
 from lstm_jax.model import LSTMModel as LSTMModel
 from lstm_jax.nnx import LSTM as LSTM
 from lstm_jax.nnx import LSTMCell as LSTMCell

@@ -49,7 +49,7 @@ class LayerParams(NamedTuple):
     weight_hr: Float[Array, "P H"] | None = None
 
     @property
-    def bias(self) -> Float[Array, "4H"] | float:
+    def bias(self) -> Float[Array, " gates"] | float:
         """The sum of the two biases; 0 where the layer has none."""
         if self.bias_ih is None or self.bias_hh is None:
             return 0.0

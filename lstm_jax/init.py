@@ -1,6 +1,7 @@
 """Initial parameters."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -84,6 +85,28 @@ def init_params(
         name: draw(name, subkey, spec, dtype, recurrent, forget_bias)
         for name, subkey in zip(spec.shapes(), keys, strict=True)
     }
+
+
+def spec_of(params: Mapping[str, Any]) -> LSTMSpec:
+    """Layers, directions, sizes, biases and projection, read off keys and shapes.
+
+    Args:
+        params: Torch's names to arrays of any framework: their shapes alone are read.
+
+    Returns:
+        The spec, its `dtype` and flags of a call left as they are by default.
+
+    Raises:
+        ValueError: If the keys and shapes are not those of one LSTM.
+
+    Example:
+        >>> spec_of(init_params(jax.random.key(0), 3, 4, bidirectional=True)).shapes()
+        {'weight_ih_l0': (16, 3), 'weight_hh_l0': (16, 4),
+         'bias_ih_l0': (16,), 'bias_hh_l0': (16,),
+         'weight_ih_l0_reverse': (16, 3), 'weight_hh_l0_reverse': (16, 4),
+         'bias_ih_l0_reverse': (16,), 'bias_hh_l0_reverse': (16,)}
+    """
+    return _checks.read_spec("spec_of", params)
 
 
 def make_spec(

@@ -266,12 +266,13 @@ def _masks(arrays: _Arrays, shape: tuple, batch_first: bool) -> Masks:
     """Masks `(T, *B)` of lengths and resets, for inputs of `shape`."""
     valid, reset, steps = None, arrays.resets, shape[0]
     if arrays.lengths is not None:
-        lengths = arrays.lengths
+        lengths = arrays.lengths.astype(jnp.int32)
         checkify.debug_check(
             jnp.all((lengths >= 0) & (lengths <= steps)),
             "lstm: lengths must be within 0 and T, they are clamped",
         )
-        times = jnp.arange(steps).reshape(steps, *(1,) * lengths.ndim)
+        times = jnp.arange(steps, dtype=jnp.int32)
+        times = times.reshape(steps, *(1,) * lengths.ndim)
         valid = times < lengths
     if reset is not None and batch_first:
         reset = jnp.moveaxis(reset, -1, 0)

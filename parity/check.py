@@ -1,0 +1,159 @@
+"""Confirm that an LSTM is torch's: outputs, states and every gradient."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+import jax
+import numpy as np
+
+import lstm_jax
+from parity import diagnose, sides, tolerance
+from parity.cases import Case
+from parity.convert.torch import numpy_of
+from parity.report import Report, Row
+
+DTYPES = ("float32", "float64")
+
+
+def check(
+    module: Any,
+    params: Mapping[str, Any] | None = None,
+    *,
+    run: sides.Run = lstm_jax.lstm,
+    batch: int | tuple[int, ...] = 3,
+    steps: int = 7,
+    dtype: str = "float32",
+    seed: int = 0,
+    precision: str = "highest",
+    device: Any = None,
+) -> Report:
+    """Compare an LSTM in JAX with torch's, on random inputs, by an exact oracle.
+
+    Outputs, `h_n`, `c_n`, and the gradients with respect to `xs`, `h0`, `c0` and every
+    parameter, for random cotangents on all outputs together and on each alone.
+
+    Args:
+        module: Whose weights are right: `torch.nn.LSTM` or `LSTMCell`, `lstm_jax.LSTM` or
+            `LSTMCell`, or a mapping of torch's names to arrays.
+        params: The weights that JAX is given, such as converted ones; None means those
+            of `module`.
+        run: The function that is checked, `run(params, xs, state) -> (ys, (h, c))`, time
+            first. Anyone's.
+        batch: Size of the batch, or of several batch axes; `()` means unbatched.
+        steps: Time steps.
+        dtype: "float32" or "float64": weights and inputs are rounded to it first.
+        seed: Of inputs and cotangents.
+        precision: Of JAX's products; anything below "highest" may round them.
+        device: The JAX device; None means the default one.
+
+    Returns:
+        A report with a row for each tensor and set of cotangents. Where a row fails,
+        its `advice` names the mistake that explains the numbers, if one is known.
+
+    Raises:
+        TypeError: If `module` is none of these.
+        ValueError: If weights or `dtype` do not fit.
+
+    Example:
+        >>> params = lstm_jax.init_params(jax.random.key(0), 3, 4)
+        >>> check(params).ok
+        True
+        >>> def forgetful(params, xs, state):
+        ...     return lstm_jax.lstm(params, xs)
+        >>> print(check(params, run=forgetful).advice[0])
+        The state before is ignored: hand it to the first step.
+    """
+    right = _params_of(module, dtype)
+    given = right if params is None else _cast(params, dtype)
+    spec = lstm_jax.spec_of(right)
+    batch = (batch,) if isinstance(batch, int) else tuple(batch)
+    case = Case.of(spec, name="check", batch=batch, steps=steps, dtype=dtype, seed=seed)
+    return compare(case, right, given, run=run, precision=precision, device=device)
+
+
+def check_case(case: Case, **options: Any) -> Report:
+    """Compare JAX and torch on a case, with the weights it draws."""
+    return compare(case, None, None, **options)
+
+
+def compare(
+    case: Case,
+    right: Mapping[str, np.ndarray] | None,
+    given: Mapping[str, np.ndarray] | None,
+    *,
+    run: sides.Run = lstm_jax.lstm,
+    precision: str = "highest",
+    device: Any = None,
+) -> Report:
+    """Compare `run` on the weights given with torch and the oracle on the right ones."""
+    problem = case.draw(right)
+    theirs = problem if given is None else problem._replace(params=dict(given))
+    exact = sides.of_oracle(problem)
+    torch = sides.of_torch(problem) or {}
+    actual = sides.of_jax(run, theirs, precision=precision, device=device)
+    rows = [_row(key, exact[key], actual, torch, case.dtype) for key in exact]
+    report = Report(case.name, rows, facts=_facts(case, precision, device))
+    if report.ok:
+        return report
+    sentences = diagnose.advice(case, problem, theirs.params, actual, exact)
+    return replace(report, advice=sentences)
+
+
+def _row(
+    key: sides.Key,
+    exact: tolerance.Exact,
+    actual: Mapping[sides.Key, np.ndarray],
+    torch: Mapping[sides.Key, np.ndarray],
+    dtype: str,
+) -> Row:
+    found = tolerance.Distance(np.inf, reason="is missing")
+    if key in actual:
+        found = tolerance.distance(actual[key], exact, dtype)
+    theirs = (
+        tolerance.distance(torch[key], exact, dtype).error if key in torch else None
+    )
+    return Row(*key, found, theirs)
+
+
+def _facts(case: Case, precision: str, device: Any) -> dict[str, Any]:
+    """What the numbers depend on."""
+    return {
+        **asdict(case),
+        "precision": precision,
+        "device": (device or jax.devices()[0]).device_kind,
+        "jax": jax.__version__,
+    }
+
+
+def _params_of(module: Any, dtype: str) -> dict[str, np.ndarray]:
+    """The weights of a module, of either framework, or a mapping, as one LSTM's."""
+    source = module
+    if not isinstance(module, Mapping):
+        if hasattr(module, "state_dict"):
+            source = module.state_dict()
+        elif hasattr(module, "params"):
+            source = module.params()
+        else:
+            raise TypeError(
+                f"check: module must be an LSTM, an LSTMCell or a mapping, not "
+                f"{type(module).__name__}: its weights are compared. "
+                "Use a state dict of torch's names."
+            )
+    return _cast(source, dtype)
+
+
+def _cast(params: Mapping[str, Any], dtype: str) -> dict[str, np.ndarray]:
+    """The weights as arrays of the type that is checked, a cell's as one layer's."""
+    if dtype not in DTYPES:
+        raise ValueError(
+            f"check: {dtype=} must be one of {', '.join(DTYPES)}: the tolerance is "
+            "known for these. Use 'float32'."
+        )
+    arrays = {
+        str(name): numpy_of(str(name), params[name], "check").astype(dtype)
+        for name in params
+    }
+    if "weight_ih" in arrays:
+        arrays = {f"{name}_l0": array for name, array in arrays.items()}
+    return arrays

@@ -1,0 +1,1 @@
+"""Converters: one small file for each framework or file format."""

@@ -1,0 +1,67 @@
+"""LSTMs among the tensors of a larger model, found by torch's names."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import lstm_jax
+
+_KEY = re.compile(
+    r"(?P<prefix>.*?)(?P<kind>weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)"
+    r"(?P<layer>_l\d+(_reverse)?)?"
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """An LSTM or LSTMCell in a file: where it is, and its parameters by short name."""
+
+    prefix: str
+    kind: str
+    params: dict[str, Any]
+    spec: lstm_jax.LSTMSpec
+
+    @property
+    def lstm_params(self) -> dict[str, Any]:
+        """The parameters as `lstm_jax.lstm` takes them: a cell is one layer."""
+        end = "_l0" if self.kind == "LSTMCell" else ""
+        return {f"{name}{end}": value for name, value in self.params.items()}
+
+
+def find_lstms(tensors: Mapping[str, Any]) -> list[Found]:
+    """Every LSTM and LSTMCell among tensors, in the order of their prefixes.
+
+    A GRU or a plain RNN has the same names with three gates or one: what does not have
+    four of equal size is passed over.
+
+    Args:
+        tensors: Names to arrays of any framework.
+
+    Returns:
+        The LSTMs that are whole.
+
+    Example:
+        >>> params = lstm_jax.init_params(jax.random.key(0), 3, 4)
+        >>> tensors = {f"encoder.{name}": array for name, array in params.items()}
+        >>> [(found.prefix, found.kind) for found in find_lstms(tensors)]
+        [('encoder.', 'LSTM')]
+    """
+    groups: dict[tuple[str, str], dict[str, Any]] = {}
+    for name in tensors:
+        match = _KEY.fullmatch(str(name))
+        if match:
+            kind = "LSTM" if match["layer"] else "LSTMCell"
+            short = match["kind"] + (match["layer"] or "")
+            groups.setdefault((match["prefix"], kind), {})[short] = tensors[name]
+    found = (_found(*key, params) for key, params in sorted(groups.items()))
+    return [one for one in found if one is not None]
+
+
+def _found(prefix: str, kind: str, params: dict[str, Any]) -> Found | None:
+    one = Found(prefix, kind, params, lstm_jax.LSTMSpec(input_size=0, hidden_size=0))
+    try:
+        spec = lstm_jax.spec_of(one.lstm_params)
+    except ValueError:
+        return None
+    return Found(prefix, kind, params, spec)

@@ -1,0 +1,165 @@
+"""What a check found: rows, verdict and advice, as a table, JSON or Markdown."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from io import StringIO
+from typing import Any
+
+from parity import tolerance
+from parity.tolerance import Distance
+
+
+@dataclass(frozen=True)
+class Row:
+    """One tensor for one set of cotangents, in roundings from exact.
+
+    `cotangents` is empty for an output, else which outputs the gradient is of: `all`,
+    `ys`, `h_n` or `c_n`. `torch` is torch's own error, None where torch did not run.
+    """
+
+    tensor: str
+    cotangents: str
+    found: Distance
+    torch: float | None
+    budget: float = tolerance.BUDGET
+
+    @property
+    def error(self) -> float:
+        """Roundings from exact."""
+        return self.found.error
+
+    @property
+    def ok(self) -> bool:
+        """Whether the error is within the budget; NaN is not."""
+        return self.error <= self.budget
+
+    def sentence(self) -> str:
+        """Where it is wrong, and by how much."""
+        of = f" (gradient of {self.cotangents})" if self.cotangents else ""
+        if self.found.reason:
+            return f"FAIL {self.tensor}{of}: {self.found.reason}."
+        return (
+            f"FAIL {self.tensor}{of}: error {self.error:.2g} (budget {self.budget:g}) "
+            f"at {list(self.found.index)}: {self.found.actual:.6g}, "
+            f"exact {self.found.exact:.6g}."
+        )
+
+
+@dataclass(frozen=True)
+class Report:
+    """A check of one LSTM: `ok`, `rows`, and `advice` where something is wrong.
+
+    Printed, it is a table with a line for each tensor, at its worst set of cotangents.
+    """
+
+    title: str
+    rows: list[Row]
+    advice: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether there are rows and every one is within the budget."""
+        return bool(self.rows) and all(row.ok for row in self.rows)
+
+    def worst(self) -> list[Row]:
+        """The worst row of each tensor, in the order of the tensors."""
+        worst: dict[str, Row] = {}
+        for row in self.rows:
+            held = worst.get(row.tensor)
+            if held is None or _severity(row) > _severity(held):
+                worst[row.tensor] = row
+        return list(worst.values())
+
+    def worst_of(self, start: str) -> tuple[float, float | None]:
+        """The largest error, and torch's, over tensors whose name starts like that."""
+        rows = [row for row in self.rows if row.tensor.startswith(start)]
+        torch = [row.torch for row in rows if row.torch is not None]
+        error = max((row.error for row in rows), default=math.nan)
+        return error, max(torch, default=None)
+
+    def ratio_to_torch(self) -> float:
+        """Geometric mean of our error over torch's, over tensors where both have one."""
+        pairs = [(r.error, r.torch) for r in self.rows if r.torch and r.error]
+        logs = [math.log(error / torch) for error, torch in pairs if torch]
+        return math.exp(sum(logs) / len(logs)) if logs else math.nan
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, as plain values."""
+        return {"ok": self.ok, **asdict(self)}
+
+    def to_json(self) -> str:
+        """Everything, as JSON; what is not a finite number is a string."""
+        return json.dumps(_plain(self.to_dict()), indent=1)
+
+    def to_markdown(self) -> str:
+        """The table as Markdown."""
+        lines = ["| tensor | error | torch | budget | |", "|---|---|---|---|---|"]
+        lines += [f"| {' | '.join(cells(row))} |" for row in self.worst()]
+        return "\n".join([f"**{self.title}**", "", *lines, "", *self.messages()])
+
+    def messages(self) -> list[str]:
+        """The verdict: what is wrong first and the advice, or that nothing is."""
+        wrong = [row for row in self.worst() if not row.ok]
+        if not self.rows:
+            return ["FAIL: nothing was compared."]
+        if not wrong:
+            return []
+        more = f"{len(wrong)} of {len(self.worst())} tensors are out of the budget."
+        return [wrong[0].sentence(), more, *self.advice]
+
+    def __str__(self) -> str:
+        header = ("tensor", "error", "torch", "budget", "")
+        lines = [cells(row) for row in self.worst()]
+        return "\n".join([table(self.title, header, lines), *self.messages()])
+
+
+def cells(row: Row) -> list[str]:
+    """A row of the table of one LSTM."""
+    verdict = "ok" if row.ok else "FAIL"
+    of = f" of {row.cotangents}" if row.cotangents else ""
+    numbers = [number(row.error), number(row.torch), f"{row.budget:g}"]
+    return [row.tensor + of, *numbers, verdict]
+
+
+def number(value: float | None) -> str:
+    """An error for a reader: a digit behind the point, a dash for none."""
+    if value is None or math.isnan(value):
+        return "-"
+    return f"{value:.1f}" if value < 1e4 else f"{value:.1e}"
+
+
+def table(title: str, header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A table of text for a terminal; the first column is left, the others right."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(
+        box=SIMPLE_HEAD, title=Text(title), title_justify="left", pad_edge=False
+    )
+    for index, name in enumerate(header):
+        made.add_column(name, justify="left" if index == 0 else "right", no_wrap=True)
+    for line in lines:
+        made.add_row(*map(Text, line))
+    console = Console(file=StringIO(), width=120, color_system=None)
+    console.print(made)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    return "\n".join(line.rstrip() for line in text.splitlines())
+
+
+def _severity(row: Row) -> float:
+    return math.inf if math.isnan(row.error) else row.error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value

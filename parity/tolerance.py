@@ -1,0 +1,96 @@
+"""The only place with a tolerance: how many roundings of its type a result is away.
+
+`error` is the worst time step of
+
+    max|actual - exact| / (eps * max|exact| + noise + tiny)
+
+`exact` and `noise` come from the oracle. `noise` is the step's largest change when every
+intermediate is multiplied by `1 + eps * u`, `u` uniform in [-1, 1]: what rounding alone
+can do where a gradient cancels or fades.
+"""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+
+BUDGET = 32.0
+NOISE_RUNS = 4
+# A known mistake is named where it explains the wrong numbers within this many roundings,
+# and so many times better than the right LSTM: it decides what is said, not what passes.
+MATCH = 1000.0
+CLEARER = 10.0
+
+
+@dataclass(frozen=True)
+class Exact:
+    """The true value of a tensor, and the noise of each time step (of one, if untimed).
+
+    `steps` says whether the first axis of `value` is time.
+    """
+
+    value: np.ndarray
+    noise: np.ndarray
+    steps: bool
+
+
+@dataclass(frozen=True)
+class Distance:
+    """How far a tensor is from exact, in roundings, and where it is farthest."""
+
+    error: float
+    index: tuple[int, ...] = ()
+    actual: float = np.nan
+    exact: float = np.nan
+    reason: str = ""
+
+
+def from_runs(runs: np.ndarray, steps: bool) -> Exact:
+    """The exact value and noise of runs `(T, N, ...)` or `(N, ...)`, the first exact."""
+    runs = np.moveaxis(runs, int(steps), 0)
+    value, change = runs[0], np.abs(runs[1:] - runs[:1])
+    axes = tuple(a for a in range(change.ndim) if not (steps and a == 1))
+    noise = change.max(axis=axes, initial=0)
+    return Exact(value, np.atleast_1d(noise), steps)
+
+
+def eps_of(dtype: str) -> float:
+    """The rounding of a type, twice its largest relative error."""
+    return float(jnp.finfo(dtype).eps)
+
+
+def distance(actual: np.ndarray, exact: Exact, dtype: str) -> Distance:
+    """How far `actual`, a result computed in `dtype`, is from `exact`.
+
+    Returns:
+        An infinite error for another shape or type, for NaN, and for anything but zero
+        where a whole step is exactly zero.
+    """
+    if actual.shape != exact.value.shape or actual.dtype.name != dtype:
+        found = f"{actual.dtype.name}{list(actual.shape)}"
+        expected = f"{dtype}{list(exact.value.shape)}"
+        return Distance(np.inf, reason=f"is {found}, must be {expected}")
+    if not actual.size:
+        return Distance(0.0)
+    errors = elementwise(actual, exact, dtype)
+    index = tuple(int(k) for k in np.unravel_index(np.argmax(errors), errors.shape))
+    return Distance(
+        float(errors[index]), index, float(actual[index]), float(exact.value[index])
+    )
+
+
+def elementwise(actual: np.ndarray, exact: Exact, dtype: str) -> np.ndarray:
+    """The error of every element, in roundings of its own step's scale."""
+    value = exact.value if exact.steps else exact.value[None]
+    actual = actual.astype(value.dtype)
+    actual = actual if exact.steps else actual[None]
+    info = jnp.finfo(dtype)
+    largest = np.abs(value).max(axis=tuple(range(1, value.ndim)))
+    scale = float(info.eps) * largest + exact.noise + float(info.tiny)
+    scale = scale.reshape(-1, *(1,) * (value.ndim - 1))
+    zero = largest.reshape(scale.shape) == 0
+    with np.errstate(invalid="ignore"):
+        errors = np.abs(actual - value) / scale
+    errors = np.where(zero, np.where(actual == 0, 0.0, np.inf), errors)
+    errors = np.where(np.isnan(errors), np.inf, errors)
+    return errors if exact.steps else errors[0]
