@@ -1,0 +1,55 @@
+# `make parity` and `make test` do all the set-up: Python 3.11 or later is enough.
+.NOTPARALLEL:
+.PHONY: help parity test test-all slow lint fuzz format clean
+
+PYTHON ?= python3
+DRAWS ?= 1000
+SEED ?= $(shell date +%s)
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input --quiet
+PYTEST := $(BIN)/python -m pytest
+
+help:
+	@echo 'make parity    every number and gradient against torch: a table, reports/parity.json'
+	@echo 'make test      lint, types, doctests and tests'
+	@echo 'make test-all  the same and the slow tests'
+	@echo 'make fuzz      DRAWS=1000 SEED=now: random cases'
+	@echo 'make format    format, and fix what ruff can fix'
+	@echo 'make clean     remove caches, builds and reports'
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+# Set up once, and again when what is to be installed changes.
+.venv/installed-%: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) --constraint constraints.txt --editable '.[$*]'
+	@touch $@
+
+parity: .venv/installed-parity
+	@mkdir -p reports
+	$(BIN)/python -m parity check --json reports/parity.json
+
+test: lint
+	$(PYTEST) -m 'not slow'
+
+test-all: test slow
+
+slow: .venv/installed-test
+	$(PYTEST) -m slow
+
+lint: .venv/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+
+fuzz: .venv/installed-parity
+	$(BIN)/python -m parity check --random $(DRAWS) --seed $(SEED)
+
+format: .venv/installed-test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf build reports *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find lstm_jax parity tests -name __pycache__ -prune -exec rm -rf {} +
