@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Shaped
+from jaxtyping import Array, Bool, Float, Integer, Shaped
 
 AnyArray = Array | np.ndarray
 
 Input = Float[AnyArray, "*B I"]
 Inputs = Float[AnyArray, "... I"]
 Outputs = Float[Array, "... P"]
-Lengths = Int[AnyArray, "*B"]
+Lengths = Integer[AnyArray, "*B"]
 Resets = Bool[AnyArray, "..."]
 Key = Shaped[AnyArray, "..."]
 Precision = jax.lax.PrecisionLike
