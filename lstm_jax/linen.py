@@ -5,7 +5,7 @@ is. A leaf beside `lstm_jax.nnx`: nothing imports it.
 """
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any
 
 import jax.numpy as jnp
 from flax import linen
@@ -78,7 +78,7 @@ class LSTM(linen.Module):
     backend: str = "auto"
 
     @classmethod
-    def from_params(cls, params: Mapping[str, AnyArray], **options: Any) -> Self:
+    def from_params(cls, params: Mapping[str, AnyArray], **options: Any) -> "LSTM":
         """The module for these parameters, to be applied to `{"params": params}`.
 
         Args:
@@ -229,7 +229,7 @@ class LSTMCell(RNNCellBase):
     precision: Precision = None
 
     @classmethod
-    def from_params(cls, params: Mapping[str, AnyArray], **options: Any) -> Self:
+    def from_params(cls, params: Mapping[str, AnyArray], **options: Any) -> "LSTMCell":
         """The cell for these parameters, to be applied to `{"params": params}`.
 
         Args:

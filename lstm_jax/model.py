@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -80,7 +80,7 @@ class LSTMModel(nnx.Module):
         self.fc = Head(features, output_size, precision, param_dtype, rngs=rngs)
 
     @classmethod
-    def from_params(cls, params: Mapping[str, AnyArray], **options: Any) -> Self:
+    def from_params(cls, params: Mapping[str, AnyArray], **options: Any) -> "LSTMModel":
         """A model with these parameters (`lstm.weight_ih_l0`, ..., `fc.weight`, `fc.bias`).
 
         Args:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
@@ -130,7 +130,7 @@ class LSTM(WithParams):
             setattr(self, name, nnx.Param(array))
 
     @classmethod
-    def from_params(cls, params: Mapping[str, AnyArray], **options: Any) -> Self:
+    def from_params(cls, params: Mapping[str, AnyArray], **options: Any) -> "LSTM":
         """A module with these parameters, in their own types.
 
         Args:
@@ -278,7 +278,7 @@ class LSTMCell(WithParams, RNNCellBase):
             setattr(self, name.removesuffix("_l0"), nnx.Param(array))
 
     @classmethod
-    def from_params(cls, params: Mapping[str, AnyArray], **options: Any) -> Self:
+    def from_params(cls, params: Mapping[str, AnyArray], **options: Any) -> "LSTMCell":
         """A cell with these parameters (`weight_ih`, ...), in their own types.
 
         Args:
