@@ -126,7 +126,7 @@ def read_params(where: str, params: Any) -> dict[str, Array]:
     return {str(key): floating(where, str(key), params[key]) for key in params}
 
 
-def read_spec(where: str, params: Mapping[str, AnyArray]) -> LSTMSpec:
+def read_spec(where: str, params: Mapping[str, Any]) -> LSTMSpec:
     """Layers, directions, sizes, bias and projection, read off keys and shapes."""
     matches = [match for key in params if (match := _KEY.fullmatch(key))]
     spec = _spec_of_keys(where, params, matches)
@@ -157,7 +157,7 @@ def check_params(
 
 
 def _refuse_shapes(
-    where: str, params: Mapping[str, AnyArray], expected: Mapping[str, tuple], why: str
+    where: str, params: Mapping[str, Any], expected: Mapping[str, tuple], why: str
 ) -> None:
     wrong = [
         f"{key}.shape={params[key].shape} must be {expected[key]}"
@@ -172,7 +172,7 @@ def _refuse_shapes(
 
 
 def _spec_of_keys(
-    where: str, params: Mapping[str, AnyArray], matches: list[re.Match]
+    where: str, params: Mapping[str, Any], matches: list[re.Match]
 ) -> LSTMSpec:
     kinds = {match[1] for match in matches}
     first = {key: params.get(f"{key}_l0") for key in (*_REQUIRED, "weight_hr")}

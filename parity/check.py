@@ -34,12 +34,12 @@ def check(
     parameter, for random cotangents on all outputs together and on each alone.
 
     Args:
-        module: Whose weights are right: `torch.nn.LSTM` or `LSTMCell`, `lstm_jax.LSTM` or
-            `LSTMCell`, or a mapping of torch's names to arrays.
+        module: Whose weights are right: `torch.nn.LSTM` or `LSTMCell`, `lstm_jax.LSTM`
+            or `LSTMCell`, or a mapping of torch's names to arrays.
         params: The weights that JAX is given, such as converted ones; None means those
             of `module`.
-        run: The function that is checked, `run(params, xs, state) -> (ys, (h, c))`, time
-            first. Anyone's.
+        run: The function that is checked, anyone's: time first,
+            `run(params, xs, state) -> (ys, (h, c))`.
         batch: Size of the batch, or of several batch axes; `()` means unbatched.
         steps: Time steps.
         dtype: "float32" or "float64": weights and inputs are rounded to it first.
@@ -86,7 +86,7 @@ def compare(
     precision: str = "highest",
     device: Any = None,
 ) -> Report:
-    """Compare `run` on the weights given with torch and the oracle on the right ones."""
+    """Compare `run` on given weights with torch and the oracle on the right ones."""
     problem = case.draw(right)
     theirs = problem if given is None else problem._replace(params=dict(given))
     exact = sides.of_oracle(problem)

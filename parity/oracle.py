@@ -39,7 +39,7 @@ class _Pass:
 class Result:
     """Outputs of a forward run, and what `backward` needs.
 
-    `ys` is `(T, *N, B, D*P)`; `h` and `c` are the state after, shaped as the one before.
+    `ys` is `(T, *N, B, D*P)`; `h` and `c` are the state after, shaped as before.
     """
 
     ys: Array
@@ -150,7 +150,7 @@ def _sigmoid(x: Array) -> Array:
 
 
 def _rows(mask: Array, like: Array) -> Array:
-    """A mask `(T, B)` or `(B,)` with the axes of `like`, which ends in `(B, features)`."""
+    """A mask `(T, B)` or `(B,)` with the axes of `like`, `(..., B, features)`."""
     lead = mask.shape[:-1]
     ones = (1,) * (like.ndim - len(lead) - 2)
     return mask.reshape(*lead, *ones, mask.shape[-1], 1)
@@ -208,8 +208,8 @@ def backward(result: Result, d_ys: Array, d_h: Array, d_c: Array) -> Gradients:
 
     Args:
         result: What `forward` returned.
-        d_ys: Cotangent of the outputs, with the axes of `ys`; more axes in front of `*N`
-            (after time) ask for several gradients at once.
+        d_ys: Cotangent of the outputs, with the axes of `ys`; more axes in front of
+            `*N` (after time) ask for several gradients at once.
         d_h: Cotangent of `h`, likewise.
         d_c: Cotangent of `c`, likewise.
 
@@ -220,18 +220,17 @@ def backward(result: Result, d_ys: Array, d_h: Array, d_c: Array) -> Gradients:
     rows_h, rows_c, fresh_h, fresh_c = {}, {}, {}, {}
     d_xs = d_ys
     for layer in reversed(result.passes):
-        total = 0
+        shares = []
         for one in layer:
             walk = _Backward(one, result, d_xs[..., one.columns])
-            d_in = walk.run(d_h[one.row], d_c[one.row])
-            total = total + d_in
+            shares.append(walk.run(d_h[one.row], d_c[one.row]))
             params |= {
                 name + one.suffix: g[..., 0, :] if name.startswith("bias") else g
                 for name, g in walk.weights.items()
             }
             rows_h[one.row], rows_c[one.row] = walk.d_h, walk.d_c
             fresh_h[one.row], fresh_c[one.row] = walk.fresh_h, walk.fresh_c
-        d_xs = result.rounding(total)
+        d_xs = result.rounding(np.add.reduce(shares))
     if result.valid is not None:
         d_xs = np.where(_rows(result.valid, d_xs), d_xs, 0)
     stacked = [

@@ -73,15 +73,15 @@ class Report:
                 worst[row.tensor] = row
         return list(worst.values())
 
-    def worst_of(self, start: str) -> tuple[float, float | None]:
-        """The largest error, and torch's, over tensors whose name starts like that."""
-        rows = [row for row in self.rows if row.tensor.startswith(start)]
+    def worst_of(self, starts: tuple[str, ...]) -> tuple[float, float | None]:
+        """The largest error, and torch's, over tensors whose name starts like these."""
+        rows = [row for row in self.rows if row.tensor.startswith(starts)]
         torch = [row.torch for row in rows if row.torch is not None]
         error = max((row.error for row in rows), default=math.nan)
         return error, max(torch, default=None)
 
     def ratio_to_torch(self) -> float:
-        """Geometric mean of our error over torch's, over tensors where both have one."""
+        """Geometric mean of our error over torch's, where both have one."""
         pairs = [(r.error, r.torch) for r in self.rows if r.torch and r.error]
         logs = [math.log(error / torch) for error, torch in pairs if torch]
         return math.exp(sum(logs) / len(logs)) if logs else math.nan

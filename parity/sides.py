@@ -4,6 +4,7 @@ Each gives values by `(tensor, cotangents)`: outputs `ys`, `h_n`, `c_n` with cot
 `""`, and gradients `d_xs`, `d_h0`, `d_c0`, `d_<parameter>` for each of `cases.SETS`.
 """
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -76,7 +77,7 @@ def outputs_of_jax(
 def _settings(problem: Problem, precision: str, device: Any) -> Iterator[None]:
     wide = problem.xs.dtype == np.float64
     with (
-        jax.enable_x64(wide or jax.config.jax_enable_x64),
+        jax.enable_x64(wide or jax.config.read("jax_enable_x64")),
         jax.default_matmul_precision(precision),
         jax.default_device(device),
     ):
@@ -116,7 +117,9 @@ def of_torch(problem: Problem) -> dict[Key, Array] | None:
 
     xs = leaf(problem.xs)
     state = None if problem.state is None else tuple(map(leaf, problem.state))
-    ys, (h, c) = module(xs, state)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "LSTM with projections is not supported")
+        ys, (h, c) = module(xs, state)
     inputs = dict(_gradients(dict(module.named_parameters()), xs, state))
     shapes = dict(_gradients(problem.params, problem.xs, problem.state))
     sets = []

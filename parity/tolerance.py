@@ -4,9 +4,9 @@
 
     max|actual - exact| / (eps * max|exact| + noise + tiny)
 
-`exact` and `noise` come from the oracle. `noise` is the step's largest change when every
-intermediate is multiplied by `1 + eps * u`, `u` uniform in [-1, 1]: what rounding alone
-can do where a gradient cancels or fades.
+`exact` and `noise` come from the oracle. `noise` is the step's largest change when
+every intermediate is multiplied by `1 + eps * u`, `u` uniform in [-1, 1]: what rounding
+alone can do where a gradient cancels or fades.
 """
 
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ import numpy as np
 
 BUDGET = 32.0
 NOISE_RUNS = 4
-# A known mistake is named where it explains the wrong numbers within this many roundings,
-# and so many times better than the right LSTM: it decides what is said, not what passes.
+# A known mistake is named where it explains the wrong numbers within so many roundings,
+# so many times better than the right LSTM: it decides what is said, not what passes.
 MATCH = 1000.0
 CLEARER = 10.0
 
@@ -46,7 +46,7 @@ class Distance:
 
 
 def from_runs(runs: np.ndarray, steps: bool) -> Exact:
-    """The exact value and noise of runs `(T, N, ...)` or `(N, ...)`, the first exact."""
+    """Value and noise of runs `(T, N, ...)` or `(N, ...)`, the first of them exact."""
     runs = np.moveaxis(runs, int(steps), 0)
     value, change = runs[0], np.abs(runs[1:] - runs[:1])
     axes = tuple(a for a in range(change.ndim) if not (steps and a == 1))

@@ -1,4 +1,4 @@
-"""The torch twin of `lstm_jax.LSTMModel`. Needs torch; imported inside functions only."""
+"""The torch twin of `lstm_jax.LSTMModel`: imported inside functions, needs torch."""
 
 import torch
 

@@ -18,7 +18,8 @@ def read_tensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Every tensor in a file, by name, bit for bit; no code of the file is run.
 
     Args:
-        path: A `.safetensors` file, or a torch state dict (`.pt`, `.pth`, `.bin`, `.ckpt`).
+        path: A `.safetensors` file, or a torch state dict (`.pt`, `.pth`, `.bin`,
+            `.ckpt`).
 
     Raises:
         ValueError: If the file cannot be read as what its suffix says.
@@ -27,7 +28,7 @@ def read_tensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(
-            f"{path}: there is no such file. Check the path, or quote it if it has spaces."
+            f"{path}: there is no such file. Check the path; quote it if it has spaces."
         )
     if path.is_dir():
         raise IsADirectoryError(
@@ -64,8 +65,8 @@ def write_tensors(tensors: Mapping[str, Any], path: str | os.PathLike[str]) -> N
     if path.suffix != ".safetensors":
         raise ValueError(
             f"{path}: suffix {path.suffix!r} must be .safetensors: it is the format "
-            "that is written. Rename the file; torch.save(parity.to_torch(params), path) "
-            "writes torch's own."
+            "that is written. Rename it; for torch's own format, use "
+            "torch.save(parity.to_torch(params), path)."
         )
     arrays = {
         name: np.ascontiguousarray(numpy_of(name, tensors[name], "write_tensors"))
@@ -74,7 +75,7 @@ def write_tensors(tensors: Mapping[str, Any], path: str | os.PathLike[str]) -> N
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         save_file(arrays, beside)
-        beside.replace(path)
+        _ = beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
 

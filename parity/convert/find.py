@@ -28,6 +28,17 @@ class Found:
         end = "_l0" if self.kind == "LSTMCell" else ""
         return {f"{name}{end}": value for name, value in self.params.items()}
 
+    def sizes(self) -> str:
+        """Sizes and flags, for a reader."""
+        spec = self.spec
+        parts = [f"{spec.input_size} -> {spec.hidden_size}"]
+        if spec.proj_size:
+            parts.append(f"projected to {spec.proj_size}")
+        if spec.num_layers > 1:
+            parts.append(f"{spec.num_layers} layers")
+        parts += ["bidirectional"] * spec.bidirectional + ["no bias"] * (not spec.bias)
+        return ", ".join(parts)
+
 
 def find_lstms(tensors: Mapping[str, Any]) -> list[Found]:
     """Every LSTM and LSTMCell among tensors, in the order of their prefixes.

@@ -205,15 +205,13 @@ def _submodule(source: Any, prefix: str) -> Any:
 
 def _kinds(source: Any) -> tuple[type, ...]:
     """The classes of torch modules that can be read."""
-    try:
-        import torch
-
-        from parity.twin import LSTMModel
-    except ImportError:
-        torch = None
-    if torch is None or not isinstance(source, torch.nn.Module):
+    if not hasattr(source, "named_modules"):
         raise TypeError(
             f"{_WHERE}: source must be a torch module or a state dict, not "
-            f"{type(source).__name__}: weights are read from it. Use module.state_dict()."
+            f"{type(source).__name__}: weights are read from it. Use its state dict."
         )
+    import torch
+
+    from parity.twin import LSTMModel
+
     return torch.nn.LSTM, torch.nn.LSTMCell, LSTMModel

@@ -1,0 +1,41 @@
+"""The command line: `python -m parity`, also installed as `lstm-parity`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from parity.cli import check
+
+_EXAMPLES = """examples:
+  python -m parity check                          the built-in cases
+  python -m parity check model.safetensors        every LSTM in a file
+  python -m parity check --random 300 --seed 1    drawn sizes and weights
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit code is 0 for equal, 1 for not, 2 for bad use."""
+    try:
+        options = _parser().parse_args(arguments)
+        return options.run(options)
+    except (OSError, ValueError, TypeError) as error:
+        print(f"lstm-parity: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m parity",
+        description="Move LSTM weights between torch and JAX, and prove them equal.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(metavar="command", required=True)
+    check.add_to(commands)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
