@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import torch
 
-from lstm_jax import LSTMSpec, LSTMState, lstm
+from lstm_jax import LayerParams, LSTMSpec, LSTMState, lstm, lstm_step
 
 T, B, I, H, P = 7, 3, 5, 4, 2  # noqa: E741
 
@@ -121,6 +121,25 @@ def assert_equal(actual: Any, expected: Any) -> None:
     for a, e in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
         assert (a.shape, a.dtype) == (e.shape, e.dtype)
         np.testing.assert_array_equal(np.asarray(a), np.asarray(e))
+
+
+def layer_of(params: dict[str, Any]) -> LayerParams:
+    """The weights of the first layer's forward direction."""
+    fields: Any = (params.get(f"{field}_l0") for field in LayerParams._fields)
+    return LayerParams(*fields)
+
+
+def plain_scan(params: dict, xs: Any, state: LSTMState) -> Any:
+    """One layer by `lstm_step` alone, under `lstm`'s signature."""
+    layer = layer_of(params)
+
+    def step(state: LSTMState, x: Any) -> Any:
+        state = lstm_step(layer, x, state)
+        return state, state.h
+
+    first = LSTMState(state.h[0], state.c[0])
+    final, ys = jax.lax.scan(step, first, xs)
+    return ys, LSTMState(final.h[None], final.c[None])
 
 
 def torch_lstm(spec: LSTMSpec, params: dict[str, Any], **options: Any) -> Any:

@@ -17,10 +17,12 @@ from tests.inputs import (
     assert_near,
     cast,
     draw,
+    layer_of,
     like,
     make_inputs,
     make_params,
     make_spec,
+    plain_scan,
 )
 
 FORMS = [
@@ -39,11 +41,6 @@ def _x64() -> Any:
 
 def layer_params(**changes: Any) -> LayerParams:
     return layer_of(make_params(make_spec(**changes)))
-
-
-def layer_of(params: dict[str, Any]) -> LayerParams:
-    fields: Any = (params.get(f"{field}_l0") for field in LayerParams._fields)
-    return LayerParams(*fields)
 
 
 def step_inputs(params: LayerParams, batch: tuple[int, ...] = (B,)) -> Any:
@@ -123,19 +120,6 @@ def test_a_step_keeps_the_type_of_its_arguments(dtype: str) -> None:
     params = layer_params(proj_size=P)
     arguments = cast((params, *step_inputs(params)), dtype)
     assert [a.dtype for a in lstm_step(*arguments)] == [dtype, dtype]
-
-
-def plain_scan(params: dict, xs: Any, state: LSTMState) -> Any:
-    """One layer by `lstm_step` alone, under `lstm`'s signature."""
-    layer = layer_of(params)
-
-    def step(state: LSTMState, x: Any) -> Any:
-        state = lstm_step(layer, x, state)
-        return state, state.h
-
-    first = LSTMState(state.h[0], state.c[0])
-    final, ys = jax.lax.scan(step, first, xs)
-    return ys, LSTMState(final.h[None], final.c[None])
 
 
 def second_order(run: Any, inputs: Any, cotangents: Any, tangents: Any) -> Any:
