@@ -109,13 +109,13 @@ class LSTMModel(nnx.Module):
         module.load_params(arrays)
         return module
 
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The torch twin's names of the parameters, and their shapes."""
+        return _over("lstm.", self.lstm.shapes()) | _over("fc.", self.fc.shapes())
+
     def params(self) -> dict[str, Array]:
         """The parameters under the names of the torch twin."""
-        return {
-            f"{part}.{name}": array
-            for part, module in (("lstm", self.lstm), ("fc", self.fc))
-            for name, array in module.params().items()
-        }
+        return _over("lstm.", self.lstm.params()) | _over("fc.", self.fc.params())
 
     def load_params(self, params: Mapping[str, AnyArray]) -> None:
         """Replace every parameter, in the types given.
@@ -125,9 +125,8 @@ class LSTMModel(nnx.Module):
                 replaced then.
             TypeError: If a value is not a floating array.
         """
-        expected = {name: array.shape for name, array in self.params().items()}
         where = f"{type(self).__name__}.load_params"
-        arrays = _checks.check_params(where, params, expected)
+        arrays = _checks.check_params(where, params, self.shapes())
         self.lstm.load_params(_under("lstm.", arrays))
         self.fc.load_params(_under("fc.", arrays))
 
@@ -179,11 +178,12 @@ class Head(WithParams):
         self.features, self.output_size = features, output_size
         self.precision = precision
         bound = features**-0.5
-        for name, shape in self._names().items():
+        for name, shape in self.shapes().items():
             draw = jax.random.uniform(rngs.params(), shape, minval=-bound, maxval=bound)
             setattr(self, name, nnx.Param(draw.astype(param_dtype)))
 
-    def _names(self) -> dict[str, tuple[int, ...]]:
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Torch's names of the parameters, and their shapes."""
         return {
             "weight": (self.output_size, self.features),
             "bias": (self.output_size,),
@@ -194,6 +194,10 @@ class Head(WithParams):
         params = self.params()
         weight, bias = (params[name].astype(x.dtype) for name in ("weight", "bias"))
         return jnp.matmul(x, weight.T, precision=self.precision) + bias
+
+
+def _over(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{prefix}{name}": value for name, value in values.items()}
 
 
 def _under(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:

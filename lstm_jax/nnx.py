@@ -31,12 +31,13 @@ Rngs = nnx.Rngs | Array
 class WithParams(nnx.Module):
     """A module whose `nnx.Param`s are a flat mapping of torch's names."""
 
-    def _names(self) -> dict[str, tuple[int, ...]]:
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Torch's names of the parameters, and their shapes."""
         raise NotImplementedError
 
     def params(self) -> dict[str, Array]:
         """The parameters under torch's names, as `lstm_jax.lstm` takes them."""
-        return {name: getattr(self, name).get_value() for name in self._names()}
+        return {name: getattr(self, name).get_value() for name in self.shapes()}
 
     def load_params(self, params: Mapping[str, AnyArray]) -> None:
         """Replace every parameter, in the types given.
@@ -47,7 +48,7 @@ class WithParams(nnx.Module):
             TypeError: If a value is not a floating array.
         """
         where = f"{type(self).__name__}.load_params"
-        arrays = _checks.check_params(where, params, self._names())
+        arrays = _checks.check_params(where, params, self.shapes())
         for name, array in arrays.items():
             setattr(self, name, nnx.Param(array))
 
@@ -150,7 +151,8 @@ class LSTM(WithParams):
         module.load_params(arrays)
         return module
 
-    def _names(self) -> dict[str, tuple[int, ...]]:
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Torch's names of the parameters, and their shapes."""
         return self.spec.shapes()
 
     def __call__(
@@ -297,7 +299,8 @@ class LSTMCell(WithParams, RNNCellBase):
         module.load_params(arrays)
         return module
 
-    def _names(self) -> dict[str, tuple[int, ...]]:
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Torch's names of the parameters, and their shapes."""
         return {
             name.removesuffix("_l0"): size for name, size in self.spec.shapes().items()
         }

@@ -57,7 +57,7 @@ def _explanation(
     gradients = all(cotangents for _, cotangents in wrong)
     nearest, best = None, min(tolerance.MATCH, max(wrong.values()) / tolerance.CLEARER)
     for mistake in mistakes():
-        if mistake.gradients == gradients:
+        if mistake.gradients == gradients and mistake.applies(case.spec):
             values = _values(mistake, problem, gradients)
             far = max(
                 _error(actual, _as_exact(values, exact), key, case.dtype)

@@ -28,7 +28,8 @@ Change = Callable[[Params, LSTMSpec], Params]
 class Mistake:
     """A wrong LSTM: `run` on parameters changed by `change`.
 
-    `gradients` says whether its outputs are right and its gradients alone are wrong.
+    `gradients` says whether its outputs are right and its gradients alone are wrong;
+    `applies`, whether an LSTM of these sizes can have it.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Mistake:
     change: Change = lambda params, spec: params  # noqa: ARG005
     run: Run = lstm_jax.lstm
     gradients: bool = False
+    applies: Callable[[LSTMSpec], bool] = lambda spec: True  # noqa: ARG005
 
     def __call__(self, params: Params, xs: Any, state: Any) -> tuple[Any, Any]:
         """Run it as one would run `lstm_jax.lstm`."""
@@ -198,6 +200,10 @@ def _zero_state(params: Params, xs: Any, state: Any) -> tuple[Any, Any]:
     return lstm_jax.lstm(params, xs, zeros)
 
 
+def _same_size(spec: LSTMSpec) -> bool:
+    return not spec.proj_size
+
+
 def _swap(state: Any) -> Any:
     return None if state is None else (state[1], state[0])
 
@@ -239,16 +245,19 @@ _WIRING = (
         "h and c exchanged",
         "h and c are exchanged, in and out: Flax orders (c, h), torch (h, c).",
         run=_swapped,
+        applies=_same_size,
     ),
     Mistake(
         "h and c exchanged going in",
         "h and c of the state before are exchanged: Flax orders (c, h), torch (h, c).",
         run=_swapped_in,
+        applies=_same_size,
     ),
     Mistake(
         "h and c exchanged coming out",
         "h and c of the state after are exchanged: Flax orders (c, h), torch (h, c).",
         run=_swapped_out,
+        applies=_same_size,
     ),
     Mistake(
         "time reversed",

@@ -1,0 +1,287 @@
+"""The check passes what is right and fails, by name, what is wrong."""
+
+import json
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+from flax import nnx
+
+import lstm_jax
+import parity
+from parity import tolerance
+from parity.cases import CASES, DRAWS_PER_SHAPE, Case, random_case
+from parity.mistakes import mistakes
+
+MISTAKES = {mistake.name: mistake for mistake in mistakes()}
+FLAT = Case(name="flat", input_size=4, hidden_size=4, seed=4)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_every_case_is_within_the_budget(case):
+    report = parity.check_case(case)
+    assert report.ok, str(report)
+    assert {row.budget for row in report.rows} == {32.0}
+
+
+def test_draws_are_within_the_budget():
+    # The seed is this day's own: any must pass.
+    for index in range(0, 6 * DRAWS_PER_SHAPE, 3):
+        report = parity.check_case(random_case(20261122, index))
+        assert report.ok, str(report)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2])
+def test_three_hundred_draws_are_within_the_budget(seed):
+    reports = [parity.check_case(random_case(seed, index)) for index in range(300)]
+    assert all(report.ok for report in reports)
+    rows = [row for report in reports for row in report.rows]
+    assert 0.8 < parity.Report("all", rows).ratio_to_torch() < 1.25
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_three_hundred_draws_hit_each_option_ten_times(seed):
+    cases = [random_case(seed, index) for index in range(300)]
+    options = {
+        "layers": lambda c: c.num_layers,
+        "directions": lambda c: c.bidirectional,
+        "projection": lambda c: c.proj_size > 0,
+        "bias": lambda c: c.bias,
+        "state": lambda c: c.given_state,
+        "type": lambda c: c.dtype,
+        "batch axes": lambda c: len(c.batch),
+        "empty batch": lambda c: 0 in c.batch,
+        "steps": lambda c: min(c.steps, 2) if c.steps <= 64 else "long",
+        "scale": lambda c: c.scale > 1,
+    }
+    values = {"layers": 4, "batch axes": 3, "steps": 4}
+    for name, option in options.items():
+        found = [option(case) for case in cases]
+        counts = {value: found.count(value) for value in set(found)}
+        assert len(counts) == values.get(name, 2), (name, counts)
+        assert min(counts.values()) >= 10, (name, counts)
+
+
+def test_a_draw_does_not_depend_on_how_many_there_are():
+    assert random_case(5, 17) == random_case(5, 17)
+    assert random_case(5, 17) != random_case(6, 17)
+    first, last = random_case(5, 0), random_case(5, DRAWS_PER_SHAPE - 1)
+    assert first.spec == last.spec
+    assert first.seed != last.seed
+
+
+def case_for(name):
+    """The smallest case in which the mistake of that name makes a difference."""
+    if name.startswith(("directions", "reverse outputs")):
+        return Case(name="both ways", bidirectional=True, seed=3)
+    return Case(name="deep", num_layers=3) if name.startswith("layers") else FLAT
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_wrong_lstm_fails_and_is_named(name):
+    mistake, case = MISTAKES[name], case_for(name)
+    if mistake.run is lstm_jax.lstm:  # the weights are wrong
+        right = case.draw().params
+        report = parity.check(right, mistake.change(right, case.spec))
+    else:
+        report = parity.check_case(case, run=mistake)
+    assert not report.ok
+    assert report.advice[0] == mistake.says, report.messages()
+    assert report.advice[-1].startswith("First wrong: ")
+
+
+@pytest.mark.parametrize("name", ["gates i, o, f, g", "b_hh dropped", "dW_hh with h_t"])
+def test_a_mistake_deep_in_a_stack_is_named(name):
+    case = Case(name="deep", num_layers=2, bidirectional=True, proj_size=2)
+    report = parity.check_case(case, run=MISTAKES[name])
+    assert not report.ok
+    assert report.advice[0] == MISTAKES[name].says, report.messages()
+
+
+def test_every_gate_order_but_torchs_is_a_mistake():
+    orders = [name for name in MISTAKES if name.startswith("gates ")]
+    assert len(orders) == 23
+    assert "gates i, f, g, o" not in orders
+
+
+@pytest.mark.parametrize("name", ["TF32 products", "bf16 products", "bf16 state"])
+@pytest.mark.parametrize("size", [4, 64, 256])
+def test_fewer_bits_fail_at_every_size(name, size):
+    case = Case(name="bits", input_size=size, hidden_size=size, steps=5, batch=(2,))
+    report = parity.check_case(case, run=MISTAKES[name])
+    assert not report.ok
+    assert max(row.error for row in report.rows) > 10 * tolerance.BUDGET
+
+
+def test_wrongly_converted_weights_are_named_with_their_gates():
+    module = torch.nn.LSTM(5, 4, num_layers=2)
+    params = parity.from_torch(module.state_dict())
+    i, f, g, o = jnp.split(params["weight_hh_l1"], 4)
+    params["weight_hh_l1"] = jnp.concatenate([i, g, f, o])
+    report = parity.check(module, params)
+    assert not report.ok
+    assert report.advice == [
+        "The weights given differ in weight_hh_l1 (gates f, g).",
+        (
+            "First wrong: h_n at layer 1, forward; c_n at layer 1, forward; "
+            "ys at time step 0."
+        ),
+    ]
+
+
+def test_onnx_order_is_recognised():
+    module = torch.nn.LSTM(5, 4)
+    params = parity.from_torch(module.state_dict())
+    for name, array in params.items():
+        i, f, g, o = jnp.split(array, 4)
+        params[name] = jnp.concatenate([i, o, f, g])
+    report = parity.check(module, params)
+    assert report.advice[0] == (
+        "Reading the gates as i, o, f, g makes it pass. Is the source in the order of "
+        "ONNX?"
+    )
+
+
+def test_the_first_wrong_time_step_is_named():
+    def late(params, xs, state):
+        ys, after = lstm_jax.lstm(params, xs, state)
+        return ys.at[5].multiply(1.001), after
+
+    report = parity.check(torch.nn.LSTM(5, 4), run=late)
+    assert report.advice == ["First wrong: ys at time step 5."]
+
+
+def test_a_wrong_gradient_names_layer_direction_and_gate():
+    @jax.custom_vjp
+    def scaled(bias):
+        return bias
+
+    def backward(_, gradient):
+        return (gradient.at[9].multiply(1.01),)  # H = 4: gate g
+
+    _ = scaled.defvjp(lambda bias: (bias, None), backward)
+
+    def run(params, xs, state):
+        name = "bias_ih_l1_reverse"
+        return lstm_jax.lstm({**params, name: scaled(params[name])}, xs, state)
+
+    report = parity.check(torch.nn.LSTM(5, 4, 2, bidirectional=True), run=run)
+    assert {row.tensor for row in report.rows if not row.ok} == {"d_bias_ih_l1_reverse"}
+    assert report.advice == [
+        "First wrong: d_bias_ih_l1_reverse at layer 1, reverse, gate g."
+    ]
+
+
+def test_a_function_that_returns_other_shapes_fails_without_gradients():
+    def run(params, xs, state):
+        ys, after = lstm_jax.lstm(params, xs, state)
+        return ys[:-1], after
+
+    report = parity.check(torch.nn.LSTM(5, 4), run=run)
+    assert not report.ok
+    assert report.messages()[0] == (
+        "FAIL ys: is float32[6, 3, 4], must be float32[7, 3, 4]."
+    )
+
+
+def test_a_silent_detour_through_fewer_bits_fails():
+    def half(params, xs, state):
+        return lstm_jax.lstm(params, xs, state, dtype="bfloat16")
+
+    report = parity.check(torch.nn.LSTM(5, 4), run=half)
+    assert not report.ok
+    assert report.messages()[0].startswith(
+        "FAIL ys: is bfloat16[7, 3, 4], must be float32"
+    )
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: torch.nn.LSTM(5, 4, 2, bidirectional=True, batch_first=True),
+        lambda: torch.nn.LSTMCell(5, 4),
+        lambda: torch.nn.LSTM(5, 4).half(),
+        lambda: torch.nn.LSTM(5, 4).bfloat16(),
+        lambda: lstm_jax.LSTM(5, 4, proj_size=2, rngs=nnx.Rngs(0)),
+        lambda: lstm_jax.LSTMCell(5, 4, rngs=nnx.Rngs(0)),
+        lambda: lstm_jax.init_params(jax.random.key(0), 5, 4),
+        lambda: torch.nn.LSTM(5, 4).state_dict(),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_modules_cells_and_mappings_are_checked_in_either_type(make, dtype):
+    report = parity.check(make(), dtype=dtype, batch=(2, 2), steps=3)
+    assert report.ok, str(report)
+    assert all(row.torch is not None for row in report.rows)
+
+
+@pytest.mark.parametrize("batch", [0, (), 1])
+def test_empty_and_unbatched_inputs_are_checked(batch):
+    assert parity.check(torch.nn.LSTM(5, 4), batch=batch).ok
+    assert parity.check(torch.nn.LSTM(5, 4), batch=batch, steps=0).ok
+
+
+def test_what_is_checked_is_not_changed():
+    module = torch.nn.LSTM(5, 4)
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    assert parity.check(module).ok
+    for name, tensor in module.state_dict().items():
+        assert torch.equal(tensor, before[name])
+        assert module.get_parameter(name).grad is None
+
+
+def test_a_check_of_nothing_is_not_ok():
+    report = parity.Report("nothing", [])
+    assert not report.ok
+    assert report.messages() == ["FAIL: nothing was compared."]
+
+
+def test_a_report_is_a_table_json_and_markdown():
+    report = parity.check(torch.nn.LSTM(5, 4))
+    tensors = [row.tensor for row in report.worst()]
+    assert tensors[:6] == ["ys", "h_n", "c_n", "d_xs", "d_h0", "d_c0"]
+    assert tensors[6:] == [f"d_{name}" for name in torch.nn.LSTM(5, 4).state_dict()]
+    assert len(report.rows) == 3 + 4 * 7
+    for tensor in tensors:
+        assert tensor in str(report)
+        assert f"| {tensor}" in report.to_markdown()
+    found = json.loads(report.to_json())
+    assert found["ok"] is True
+    assert len(found["rows"]) == len(report.rows)
+    assert found["facts"]["hidden_size"] == 4
+
+
+def test_json_keeps_what_is_not_finite():
+    report = parity.check(
+        torch.nn.LSTM(5, 4), run=partial(lstm_jax.lstm, dtype="float16")
+    )
+    found = json.loads(report.to_json())
+    assert found["ok"] is False
+    assert found["rows"][0]["found"]["error"] == "inf"
+
+
+def test_bad_arguments_of_check_are_one_sentence(no_jaxtyping):
+    with pytest.raises(TypeError) as caught:
+        _ = parity.check(3)
+    assert str(caught.value) == (
+        "check: module must be an LSTM, an LSTMCell or a mapping, not int: its weights "
+        "are compared. Use a state dict of torch's names."
+    )
+    with pytest.raises(ValueError, match="dtype") as caught:
+        _ = parity.check(torch.nn.LSTM(5, 4), dtype="bfloat16")
+    assert str(caught.value) == (
+        "check: dtype='bfloat16' must be one of float32, float64: the tolerance is "
+        "known for these. Use 'float32'."
+    )
+
+
+def test_the_check_runs_without_torch(monkeypatch):
+    monkeypatch.setattr("parity.sides.has_torch", lambda: False)
+    report = parity.check(lstm_jax.init_params(jax.random.key(0), 5, 4))
+    assert report.ok
+    assert all(row.torch is None for row in report.rows)
+    assert np.isnan(report.ratio_to_torch())

@@ -1,0 +1,133 @@
+"""The command line: verdicts, exit codes, and one sentence for bad use."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import parity
+from parity.__main__ import main
+
+
+@pytest.fixture
+def lstm_file(tmp_path):
+    """A larger model with an LSTM and a cell in it."""
+    model = torch.nn.ModuleDict(
+        {"encoder": torch.nn.LSTM(5, 4), "cell": torch.nn.LSTMCell(3, 2)}
+    )
+    path = tmp_path / "model.safetensors"
+    parity.write_tensors(model.state_dict(), path)
+    return path
+
+
+def test_a_file_is_checked_with_a_line_for_each_tensor(lstm_file, capsys):
+    assert main(["check", str(lstm_file)]) == 0
+    out = capsys.readouterr().out
+    assert "LSTM at 'encoder.'" in out
+    assert "LSTMCell at 'cell.'" in out
+    for name in ("ys", "h_n", "c_n", "d_xs", "d_h0", "d_c0", "d_weight_hh_l0"):
+        assert out.count(f" {name} ") == 2
+    assert "ok: 2 of 2 LSTMs and 62 of 62 comparisons within 32 roundings" in out
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_one_lstm_of_a_file_is_checked_by_prefix(lstm_file, dtype, capsys):
+    arguments = ["check", str(lstm_file), "--prefix", "cell.", "--dtype", dtype]
+    assert main(arguments) == 0
+    assert "ok: 1 of 1 LSTMs" in capsys.readouterr().out
+
+
+def test_draws_are_checked_and_written_as_json(tmp_path, capsys):
+    path = tmp_path / "new" / "report.json"
+    arguments = ["check", "--random", "2", "--seed", "3", "--start", "8"]
+    assert main([*arguments, "--json", str(path)]) == 0
+    assert "ok: 2 of 2 LSTMs" in capsys.readouterr().out
+    reports = json.loads(path.read_text())
+    assert [report["title"] for report in reports] == ["random 3:8", "random 3:9"]
+    assert all(report["ok"] for report in reports)
+    assert [one.name for one in path.parent.iterdir()] == ["report.json"]
+
+
+def test_a_failure_exits_with_1_and_the_line_that_repeats_it(capsys, monkeypatch):
+    honest = parity.check_case
+
+    def wrong(case, **settings):
+        report = honest(case, **settings)
+        rows = [
+            parity.Row(r.tensor, r.cotangents, r.found, r.torch, 0) for r in report.rows
+        ]
+        return parity.Report(report.title, rows, ["Some advice."])
+
+    monkeypatch.setattr(parity, "check_case", wrong)
+    assert main(["check", "--random", "1", "--seed", "3", "--start", "8"]) == 1
+    out = capsys.readouterr().out
+    assert "python -m parity check --random 1 --seed 3 --start 8" in out
+    assert "FAIL: 0 of 1 LSTMs" in out
+    assert "Some advice." in out
+
+
+def test_without_arguments_the_cases_are_checked(capsys, monkeypatch):
+    monkeypatch.setattr("parity.cli.check.CASES", parity.cases.CASES[:2])
+    assert main(["check"]) == 0
+    out = capsys.readouterr().out
+    assert "single layer" in out
+    assert "no bias" in out
+    assert "ok: 2 of 2 LSTMs" in out
+
+
+BAD = {
+    "--device tpu": (
+        "check: --device tpu must be a kind that jax has here: it has cpu. Use one of "
+        "these."
+    ),
+    "nothing.safetensors": (
+        "nothing.safetensors: there is no such file. Check the path; quote it if it has "
+        "spaces."
+    ),
+    "x.pt --random 3": (
+        "check: FILE and --random must not both be given: a draw has its own weights. "
+        "Leave out one."
+    ),
+}
+
+
+@pytest.mark.parametrize("arguments", BAD)
+def test_bad_use_is_one_sentence_and_exit_code_2(arguments, capsys):
+    assert main(["check", *arguments.split()]) == 2
+    assert capsys.readouterr().err == f"lstm-parity: {BAD[arguments]}\n"
+
+
+def test_a_file_without_an_lstm_is_bad_use(tmp_path, capsys):
+    path = tmp_path / "no.safetensors"
+    parity.write_tensors({"b": np.ones(2), "a": np.ones(2)}, path)
+    assert main(["check", str(path)]) == 2
+    assert capsys.readouterr().err == (
+        f"lstm-parity: check: {path} must hold an LSTM: weights named as in torch, "
+        "weight_ih_l0 or weight_ih. It holds a, b. Give another file or prefix.\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["check", "--random", "0"]])
+def test_what_argparse_refuses_exits_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        _ = main(arguments)
+    assert caught.value.code == 2
+    assert "usage: python -m parity" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [[], ["check"]])
+def test_help_fits_a_screen_and_shows_an_example(command, capsys):
+    with pytest.raises(SystemExit):
+        _ = main([*command, "--help"])
+    out = capsys.readouterr().out
+    assert "python -m parity check --random 300" in out
+    assert len(out.splitlines()) <= 40
+
+
+def test_names_from_a_file_are_not_markup(tmp_path, capsys):
+    path = tmp_path / "odd.safetensors"
+    tensors = {f"[red]x[/].{n}": a for n, a in torch.nn.LSTM(3, 2).state_dict().items()}
+    parity.write_tensors(tensors, path)
+    assert main(["check", str(path)]) == 0
+    assert "'[red]x[/].'" in capsys.readouterr().out

@@ -1,0 +1,191 @@
+"""Files: safetensors without torch, torch state dicts, and what can be wrong."""
+
+import pickle
+
+import jax
+import numpy as np
+import pytest
+import torch
+
+import lstm_jax
+import parity
+from parity.convert.files import TORCH_SUFFIXES
+from tests.test_convert import assert_same_bits
+
+MODULE = torch.nn.LSTM(5, 4, 2, bidirectional=True, proj_size=2)
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16], ids=str
+)
+def test_safetensors_are_written_and_read_bit_for_bit(dtype, tmp_path):
+    path = tmp_path / "lstm.safetensors"
+    tensors = {name: a.to(dtype) for name, a in MODULE.state_dict().items()}
+    parity.write_tensors(tensors, path)
+    found = parity.read_tensors(path)
+    assert_same_bits(dict(sorted(found.items())), dict(sorted(tensors.items())))
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
+def test_jax_writes_what_torch_reads_and_the_other_way(tmp_path):
+    from safetensors.flax import load_file
+    from safetensors.torch import load_file as load_torch, save_file
+
+    path = tmp_path / "lstm.safetensors"
+    params = lstm_jax.init_params(jax.random.key(0), 5, 4, dtype="bfloat16")
+    parity.write_tensors(params, path)
+    module = torch.nn.LSTM(5, 4).bfloat16()
+    keys = module.load_state_dict(load_torch(path))
+    assert not keys.missing_keys
+    save_file(module.state_dict(), path)
+    ys, _ = lstm_jax.lstm(load_file(path), np.ones((7, 3, 5), np.float32))
+    expected, _ = lstm_jax.lstm(params, np.ones((7, 3, 5), np.float32))
+    np.testing.assert_array_equal(ys, expected)
+
+
+@pytest.mark.parametrize("suffix", TORCH_SUFFIXES)
+def test_torch_state_dicts_are_read_bit_for_bit(suffix, tmp_path):
+    path = tmp_path / f"lstm{suffix}"
+    torch.save(MODULE.bfloat16().state_dict(), path)
+    assert_same_bits(parity.read_tensors(path), MODULE.state_dict())
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path, no_jaxtyping):
+    path = tmp_path / "lstm.safetensors"
+    parity.write_tensors({"x": np.ones(3)}, path)
+    with pytest.raises(TypeError):
+        parity.write_tensors({"x": np.ones(3), "y": "no"}, path)
+    assert list(parity.read_tensors(path)) == ["x"]
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
+class Evil:
+    """Pickles as a call."""
+
+    def __reduce__(self):
+        return (exec, ("raise SystemExit('code of the file was run')",))
+
+
+def write(path, kind):
+    """A file with one thing wrong."""
+    if kind == "empty":
+        path.touch()
+    elif kind == "garbage":
+        _ = path.write_bytes(b"\xff" * 64)
+    elif kind == "code":
+        _ = path.write_bytes(pickle.dumps({"x": Evil()}, protocol=2))
+    elif kind == "module":
+        torch.save({"epoch": 3, "x": torch.ones(2)}, path)
+    elif kind == "cut":
+        whole = path.with_name(f"whole{path.suffix}")
+        parity.write_tensors({"x": np.ones(64)}, whole)
+        _ = path.write_bytes(whole.read_bytes()[:-9])
+    elif kind == "directory":
+        path.mkdir()
+    return path
+
+
+BAD = {
+    ("a.safetensors", "missing"): (
+        FileNotFoundError,
+        "{}: there is no such file. Check the path; quote it if it has spaces.",
+    ),
+    ("a.safetensors", "directory"): (
+        IsADirectoryError,
+        (
+            "{} is a directory: weights are read from one file. Name the file in it, "
+            "such as model.safetensors."
+        ),
+    ),
+    ("a.pt", "empty"): (
+        ValueError,
+        "{} is empty: a download or a copy was cut off. Fetch it again.",
+    ),
+    ("a.safetensors", "garbage"): (
+        ValueError,
+        (
+            "{} cannot be read as safetensors: Error while deserializing header: "
+            "header too large. Fetch or save it again; a torch pickle has another "
+            "suffix."
+        ),
+    ),
+    ("a.safetensors", "cut"): (
+        ValueError,
+        (
+            "{} cannot be read as safetensors: Error while deserializing header: "
+            "incomplete metadata, file not fully covered. Fetch or save it again; a "
+            "torch pickle has another suffix."
+        ),
+    ),
+    ("a.txt", "garbage"): (
+        ValueError,
+        (
+            "{}: suffix '.txt' must be .safetensors or one of .pt, .pth, .bin, .ckpt: "
+            "it tells the format. Rename the file, or save it as .safetensors."
+        ),
+    ),
+    ("a.pt", "module"): (
+        ValueError,
+        (
+            "{} must hold a state dict, names to tensors, not dict of other things: it "
+            "is read as weights alone. Save it with torch.save(module.state_dict(), "
+            "path)."
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "kind"), BAD)
+def test_a_bad_file_is_one_sentence(name, kind, tmp_path):
+    error, sentence = BAD[name, kind]
+    path = write(tmp_path / name, kind)
+    with pytest.raises(error) as caught:
+        _ = parity.read_tensors(path)
+    assert str(caught.value) == sentence.format(path)
+
+
+@pytest.mark.parametrize("kind", ["garbage", "code"])
+def test_no_code_of_a_torch_file_is_run(kind, tmp_path):
+    path = write(tmp_path / "a.pt", kind)
+    with pytest.raises(
+        ValueError, match="cannot be read as a torch state dict"
+    ) as caught:
+        _ = parity.read_tensors(path)
+    assert str(caught.value).endswith(
+        "Save it again with torch.save(module.state_dict(), path)."
+    )
+    assert "\n" not in str(caught.value)
+
+
+def test_only_safetensors_are_written(tmp_path):
+    with pytest.raises(ValueError, match="suffix") as caught:
+        parity.write_tensors({}, tmp_path / "a.pt")
+    assert str(caught.value) == (
+        f"{tmp_path / 'a.pt'}: suffix '.pt' must be .safetensors: it is the format that "
+        "is written. Rename it; for torch's own format, use "
+        "torch.save(parity.to_torch(params), path)."
+    )
+
+
+def test_lstms_are_found_and_other_cells_passed_over():
+    model = torch.nn.ModuleDict(
+        {
+            "a": torch.nn.LSTM(5, 4, 2, bidirectional=True),
+            "b": torch.nn.LSTMCell(5, 4, bias=False),
+            "gru": torch.nn.GRU(5, 4),
+            "rnn": torch.nn.RNN(5, 4),
+            "head": torch.nn.Linear(4, 2),
+        }
+    )
+    found = parity.find_lstms(model.state_dict())
+    assert [(one.prefix, one.kind, one.sizes()) for one in found] == [
+        ("a.", "LSTM", "5 -> 4, 2 layers, bidirectional"),
+        ("b.", "LSTMCell", "5 -> 4, no bias"),
+    ]
+    assert list(found[1].lstm_params) == ["weight_ih_l0", "weight_hh_l0"]
+    assert_same_bits(found[0].params, model["a"].state_dict())
+
+
+def test_a_projected_lstm_and_one_without_prefix_are_found():
+    (found,) = parity.find_lstms(torch.nn.LSTM(5, 4, proj_size=2).state_dict())
+    assert (found.prefix, found.sizes()) == ("", "5 -> 4, projected to 2")
