@@ -75,7 +75,9 @@ def _direction(
 ) -> tuple[Array, LSTMState]:
     """One direction of a layer: `h` of every step, and the state after."""
     params = jax.tree.map(lambda a: a.astype(accumulator(xs.dtype)), params)
-    state = LSTMState(state.h.astype(xs.dtype), state.c.astype(accumulator(xs.dtype)))
+    state = _carried(state, xs.dtype)
+    if reset_state is not None:
+        reset_state = _carried(reset_state, xs.dtype)
     state = _placed(state, xs, (params, masks, reset_state))
 
     def run(state: LSTMState, inputs: tuple[Array, Masks]) -> tuple[LSTMState, Array]:
@@ -128,6 +130,11 @@ def _over_chunks(
         state, first = run_whole(state)
         state, last = run(state, tail)
     return state, jnp.concatenate([first, last])
+
+
+def _carried(state: LSTMState, dtype: jnp.dtype) -> LSTMState:
+    """The state in the types that go with products of type `dtype`."""
+    return LSTMState(state.h.astype(dtype), state.c.astype(accumulator(dtype)))
 
 
 def _placed(state: LSTMState, xs: Array, others: Any) -> LSTMState:

@@ -249,6 +249,16 @@ def test_resets_beyond_a_chunk_lie_batch_first_as_the_inputs_do() -> None:
     assert_near(ys[:17, 1], lstm(params, xs[:17], state)[0][:, 1])
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float64"])
+def test_a_reset_state_is_of_any_type(dtype: str) -> None:
+    params, xs, state = make_inputs(steps=2)
+    resets = np.array([[True] * B, [False] * B])
+    options: Any = {"dtype": dtype, "resets": resets, "reset_state": state}
+    ys, _ = lstm(params, xs, **options)
+    expected, _ = lstm(params, xs, state, dtype=dtype)
+    assert_equal(ys, expected)
+
+
 def test_a_reset_past_a_rows_length_changes_nothing() -> None:
     params, xs, state = make_inputs()
     lengths = np.array([7, 0, 3])
