@@ -84,15 +84,18 @@ class LSTM(linen.Module):
         Args:
             params: Torch's names to arrays; sizes, layers, directions, biases and
                 projection are read off them.
-            **options: `batch_first`, `dropout`, `dtype`, `precision`, `remat`, `backend`.
+            **options: `batch_first`, `dropout`, `dtype`, `param_dtype` (None given:
+                that of the parameters), `precision`, `remat`, `backend`.
 
         Raises:
             ValueError: If the keys and shapes are not those of one LSTM.
             TypeError: If a value is not a floating array, or an option is unknown.
         """
         where = f"linen.{cls.__name__}.from_params"
-        spec = _checks.read_spec(where, _checks.read_params(where, params))
-        return cls(**spec.constructor_arguments(), **options)
+        arrays = _checks.read_params(where, params)
+        sizes = _checks.read_spec(where, arrays).constructor_arguments()
+        _ = options.setdefault("param_dtype", _dtype(arrays))
+        return cls(**sizes, **options)
 
     @property
     def spec(self) -> LSTMSpec:
@@ -234,15 +237,19 @@ class LSTMCell(RNNCellBase):
 
         Args:
             params: The names of `torch.nn.LSTMCell` to arrays.
-            **options: `dtype`, `precision`.
+            **options: `dtype`, `param_dtype` (None given: that of the parameters),
+                `precision`.
 
         Raises:
             ValueError: If the keys and shapes are not those of one cell.
             TypeError: If a value is not a floating array, or an option is unknown.
         """
         where = f"linen.{cls.__name__}.from_params"
-        spec = _checks.read_cell_spec(where, _checks.read_params(where, params))
-        return cls(spec.input_size, spec.hidden_size, spec.bias, **options)
+        arrays = _checks.read_params(where, params)
+        spec = _checks.read_cell_spec(where, arrays)
+        sizes = (spec.input_size, spec.hidden_size, spec.bias)
+        _ = options.setdefault("param_dtype", _dtype(arrays))
+        return cls(*sizes, **options)
 
     @property
     def spec(self) -> LSTMSpec:
@@ -304,7 +311,12 @@ class LSTMCell(RNNCellBase):
         return 1
 
 
-def _declare(module: Any, spec: LSTMSpec, suffix: str) -> dict[str, Array]:
+def _dtype(params: dict[str, Array]) -> DTypeLike:
+    """The type of the first parameter, as `param_dtype` of the module for all."""
+    return next(iter(params.values())).dtype
+
+
+def _declare(module: Any, spec: LSTMSpec, suffix: str) -> dict[str, AnyArray]:
     """The parameters of `spec`, under their names without `suffix`."""
     return {
         name.removesuffix(suffix): module.param(
