@@ -288,7 +288,7 @@ def zero_state(spec: LSTMSpec, batch: tuple, dtype: DTypeLike) -> LSTMState:
     )
 
 
-def _chunk(remat: int | str | None, steps: int) -> int | None:
+def _chunk(remat: int | str | None, steps: Any) -> int | None:
     """Steps between kept states; a symbolic T is one chunk whatever is asked."""
     if remat is None or not isinstance(steps, int):
         return None if remat is None else 1

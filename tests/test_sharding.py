@@ -1,0 +1,163 @@
+"""Batches over two devices: `shard_map`, and `jit` under Auto and Explicit meshes."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from jax.sharding import AxisType, NamedSharding, PartitionSpec as Spec
+
+from lstm_jax import LSTMState, lstm
+from tests.inputs import (
+    P,
+    assert_near,
+    like,
+    make_inputs,
+    make_spec,
+    value_and_gradients,
+)
+
+B = 6
+ALL = {"num_layers": 2, "bidirectional": True, "proj_size": P}
+AXES = [AxisType.Auto, AxisType.Explicit]
+
+
+@pytest.fixture(autouse=True)
+def _x64() -> Any:
+    assert jax.device_count() == 2
+    with jax.enable_x64(True):
+        yield
+
+
+def make_mesh(kind: AxisType) -> jax.sharding.Mesh:
+    return jax.make_mesh((2,), ("data",), axis_types=(kind,))
+
+
+def cotangents_of(inputs: Any) -> Any:
+    return like(jax.eval_shape(lstm, *inputs))
+
+
+def forward_and_gradients(params: Any, xs: Any, state: Any, cotangents: Any) -> Any:
+    out, transpose = jax.vjp(lstm, params, xs, state)
+    return out, transpose(cotangents)
+
+
+@pytest.mark.parametrize(("stack", "steps"), [({}, 18), (ALL, 7)], ids=["plain", "all"])
+def test_shard_map_over_the_batch_is_the_whole_batch(stack: Any, steps: int) -> None:
+    """Replicated parameters: shard_map itself sums their gradient over the devices."""
+    inputs = make_inputs(make_spec(**stack), steps, (B,))
+    rows, replicated = Spec(None, "data"), Spec()
+    out = (rows, LSTMState(rows, rows))  # pyright: ignore[reportArgumentType]
+
+    @jax.jit
+    @partial(
+        jax.shard_map,
+        mesh=make_mesh(AxisType.Auto),
+        in_specs=(replicated, rows, out[1], out),
+        out_specs=(out, (replicated, rows, out[1])),
+    )
+    def run(params: Any, xs: Any, state: Any, cotangents: Any) -> Any:
+        return forward_and_gradients(params, xs, state, cotangents)
+
+    cotangents = cotangents_of(inputs)
+    (expected, gradients) = value_and_gradients(inputs, cotangents)
+    found = run(*inputs, cotangents)
+    assert_near(found, (expected, tuple(gradients)))
+
+
+@pytest.mark.parametrize("given", [False, True], ids=["none", "replicated"])
+@pytest.mark.parametrize("options", [{}, {"lengths": True}, {"resets": True}], ids=str)
+def test_shard_map_takes_no_state_or_a_replicated_one(
+    given: bool, options: Any
+) -> None:
+    params, xs, _ = make_inputs(steps=18, batch=(B,))
+    state = make_inputs(batch=(B // 2,)).state if given else None
+    if "lengths" in options:
+        options = {"lengths": np.arange(B) * 3}
+    if "resets" in options:
+        options = {"resets": like(xs[..., 0]) > 1}
+    spec = {"lengths": Spec("data"), "resets": Spec(None, "data")}
+    rows = Spec(None, "data")
+
+    def run(params: Any, xs: Any, state: Any, options: Any) -> Any:
+        return lstm(params, xs, state, **options)
+
+    def loss(params: Any, state: Any, xs: Any, options: Any) -> Any:
+        return jax.lax.psum((run(params, xs, state, options)[0] ** 2).sum(), "data")
+
+    sharded = jax.jit(
+        jax.shard_map(
+            lambda *a: (run(*a), jax.grad(loss, (0, 1))(a[0], a[2], a[1], a[3])),
+            mesh=make_mesh(AxisType.Auto),
+            in_specs=(Spec(), rows, Spec(), {name: spec[name] for name in options}),
+            out_specs=((rows, rows), Spec()),
+        )
+    )
+    both = None
+    if state is not None:
+        both = LSTMState(*(np.concatenate([a, a], axis=1) for a in state))  # pyright: ignore[reportArgumentType]
+    out, (d_params, d_state) = sharded(params, xs, state, options)
+    assert_near(out, run(params, xs, both, options))
+    expected, d_both = jax.grad(
+        lambda p, s: (run(p, xs, s, options)[0] ** 2).sum(), (0, 1)
+    )(params, both)
+    assert_near(d_params, expected)
+    if state is not None:
+        halves = jax.tree.map(lambda a: a[:, : B // 2] + a[:, B // 2 :], d_both)
+        assert_near(d_state, halves)
+
+
+@pytest.mark.parametrize("kind", AXES, ids=str)
+@pytest.mark.parametrize(
+    ("stack", "steps", "state_of"),
+    [({}, 18, "none"), ({}, 18, "replicated"), ({}, 18, "sharded"), (ALL, 7, "none")],
+    ids=["none", "replicated", "sharded", "all"],
+)
+def test_jit_of_a_sharded_batch_is_the_whole_batch(
+    stack: Any, steps: int, state_of: str, kind: AxisType
+) -> None:
+    inputs = make_inputs(make_spec(**stack), steps, (B,))
+    mesh = make_mesh(kind)
+    rows, everywhere = (NamedSharding(mesh, Spec(*s)) for s in ((None, "data"), ()))
+    state = None if state_of == "none" else inputs.state
+    cotangents = cotangents_of(inputs)
+    expected = forward_and_gradients(inputs.params, inputs.xs, state, cotangents)
+    with jax.set_mesh(mesh):
+        found = jax.jit(forward_and_gradients)(
+            jax.device_put(inputs.params, everywhere),
+            jax.device_put(inputs.xs, rows),
+            state
+            and jax.device_put(state, rows if state_of == "sharded" else everywhere),
+            jax.device_put(cotangents, rows),
+        )
+    assert_near(found, expected)
+    (ys, after), (_, d_xs, _) = found
+    for array in (ys, *after, d_xs):
+        assert array.sharding.is_equivalent_to(rows, array.ndim)
+
+
+@pytest.mark.parametrize("kind", AXES, ids=str)
+@pytest.mark.parametrize("options", ["lengths", "resets", "dropout", "remat"])
+def test_every_option_takes_a_sharded_batch(options: str, kind: AxisType) -> None:
+    layers = 2 if options == "dropout" else 1
+    params, xs, _ = make_inputs(make_spec(num_layers=layers), 18, (B,))
+    mesh = make_mesh(kind)
+    rows = NamedSharding(mesh, Spec(None, "data"))
+    arguments: Any = {
+        "lengths": {"lengths": np.arange(B) * 3},
+        "resets": {"resets": like(xs[..., 0]) > 1},
+        "dropout": {"dropout": 0.5, "dropout_key": jax.random.key(0)},
+        "remat": {"remat": 5},
+    }[options]
+
+    def run(params: Any, xs: Any) -> Any:
+        return jax.value_and_grad(
+            lambda params: (lstm(params, xs, **arguments)[0] ** 2).sum()
+        )(params)
+
+    expected = run(params, xs)
+    with jax.set_mesh(mesh):
+        everywhere = jax.device_put(params, NamedSharding(mesh, Spec()))
+        found = jax.jit(run)(everywhere, jax.device_put(xs, rows))
+    assert_near(found, expected)
