@@ -92,7 +92,7 @@ class LSTMSpec:
         return {name: getattr(self, name) for name in names.split()}
 
     def layer_keys(self, layer: int, direction: int) -> list[str]:
-        """Torch's names for the fields of one layer's `LayerParams` in one direction."""
+        """Torch's names for the fields of `LayerParams`, of a layer in a direction."""
         suffix = f"_l{layer}{'_reverse' if direction else ''}"
         return [f"{name}{suffix}" for name in LayerParams._fields]
 
@@ -105,7 +105,7 @@ class LSTMSpec:
         return [(gates, inputs), (gates, output), bias, bias, weight_hr]
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Every key of the flat mapping of parameters with its shape, in torch's order."""
+        """Every key of the flat mapping of parameters with its shape, torch's order."""
         return {
             key: shape
             for layer in range(self.num_layers)

@@ -40,8 +40,8 @@ def init_params(
         bias: Whether the layers have torch's two biases.
         bidirectional: Whether there is a reverse direction beside the forward one.
         proj_size: `P`, features of the output; 0 means no projection, `P = H`.
-        recurrent: "uniform", or "orthogonal" for `weight_hh`: each gate's square block is
-            then orthogonal (orthonormal columns where `P < H`).
+        recurrent: "uniform", or "orthogonal" for `weight_hh`: each gate's square block
+            is then orthogonal (orthonormal columns where `P < H`).
         forget_bias: None, or the *sum* of the two forget-gate biases: it goes into
             `bias_ih`, and the forget gate's part of `bias_hh` is zero.
         dtype: Type of the parameters.
@@ -64,8 +64,8 @@ def init_params(
     References:
         `torch.nn.LSTM.reset_parameters` (the uniform draw); Saxe et al.,
         arXiv:1312.6120, 2013 (orthogonal); Gers et al., 2000, and Jozefowicz et al.,
-        2015 (forget bias). Keras stores a forget bias of 1 in its one bias, Haiku adds 1
-        at every step and stores nothing.
+        2015 (forget bias). Keras stores a forget bias of 1 in its one bias, Haiku adds
+        1 at every step and stores nothing.
     """
     spec = make_spec(
         _WHERE, input_size, hidden_size, num_layers, bias, bidirectional, proj_size

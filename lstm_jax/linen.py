@@ -145,9 +145,9 @@ class LSTM(linen.Module):
         active = not deterministic and self.dropout > 0 and self.num_layers > 1
         if active and not self.has_rng("dropout"):
             raise ValueError(
-                "linen.LSTM: rngs must have a key named 'dropout': dropout acts between "
-                "the layers. Use apply(..., rngs={'dropout': key}), or deterministic=True "
-                "to evaluate."
+                "linen.LSTM: rngs must have a key named 'dropout': dropout acts "
+                "between the layers. Use apply(..., rngs={'dropout': key}), or "
+                "deterministic=True to evaluate."
             )
         return lstm(
             self._params,
@@ -200,7 +200,7 @@ class LSTMCell(RNNCellBase):
     """One LSTM layer, one step at a time: `torch.nn.LSTMCell` for `linen.RNN`.
 
     Called as Flax calls its cells, `(carry, x) -> (carry, y)`; torch's order is `step`.
-    The carry is an `LSTMState`, never a bare tuple: Flax writes `(c, h)`, torch `(h, c)`.
+    The carry is an `LSTMState`, no bare tuple: Flax writes `(c, h)`, torch `(h, c)`.
 
     Args:
         input_size: `I`, features of the input.
@@ -280,7 +280,7 @@ class LSTMCell(RNNCellBase):
         return state, state.h
 
     def step(self, x: Input, state: StateLike | None = None) -> LSTMState:
-        """Torch's call: input `(*B, I)` and state, `(h, c)` or None, to the state after.
+        """Torch's call: input `(*B, I)` and state, `(h, c)` or None, to the next state.
 
         Raises:
             ValueError: If shapes do not fit.

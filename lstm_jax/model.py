@@ -81,7 +81,7 @@ class LSTMModel(nnx.Module):
 
     @classmethod
     def from_params(cls, params: Mapping[str, AnyArray], **options: Any) -> "LSTMModel":
-        """A model with these parameters (`lstm.weight_ih_l0`, ..., `fc.weight`, `fc.bias`).
+        """A model with these parameters, named `lstm.weight_ih_l0`, ..., `fc.bias`.
 
         Args:
             params: The names of the torch twin to arrays.
@@ -151,7 +151,7 @@ class LSTMModel(nnx.Module):
             Predictions, `(*B, O)`.
 
         Raises:
-            ValueError: If shapes do not fit, there is no step, or dropout has no `rngs`.
+            ValueError: If shapes do not fit, or there is no step or no `rngs`.
             TypeError: If an argument is not an array of the right kind.
         """
         ys, _ = self.lstm(xs, lengths=lengths, deterministic=deterministic, rngs=rngs)
@@ -163,7 +163,7 @@ class LSTMModel(nnx.Module):
 
 
 class Head(WithParams):
-    """A linear layer with torch's names and shapes, `weight` `(O, P)` and `bias` `(O,)`."""
+    """A linear layer under torch's names: `weight` `(O, P)`, `bias` `(O,)`."""
 
     def __init__(
         self,

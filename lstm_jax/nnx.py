@@ -56,8 +56,8 @@ class WithParams(nnx.Module):
 class LSTM(WithParams):
     """A stack of LSTM layers: `torch.nn.LSTM`'s arguments, `lstm_jax.lstm`'s numbers.
 
-    The module holds parameters and options and no random state, so `jax.jit`, `nnx.jit`,
-    `grad` and `vmap` take it as an argument or as a closure.
+    The module holds parameters and options and no random state, so `jax.jit`,
+    `nnx.jit`, `grad` and `vmap` take it as an argument or as a closure.
 
     Args:
         input_size: `I`, features of the input.
@@ -137,7 +137,8 @@ class LSTM(WithParams):
         Args:
             params: Torch's names to arrays; sizes, layers, directions, biases and
                 projection are read off them.
-            **options: `batch_first`, `dropout`, `dtype`, `precision`, `remat`, `backend`.
+            **options: `batch_first`, `dropout`, `dtype`, `precision`, `remat`,
+                `backend`.
 
         Raises:
             ValueError: If the keys and shapes are not those of one LSTM.
@@ -235,7 +236,7 @@ class LSTMCell(WithParams, RNNCellBase):
     """One LSTM layer, one step at a time: `torch.nn.LSTMCell` for `nnx.RNN`.
 
     Called as Flax calls its cells, `(carry, x) -> (carry, y)`; torch's order is `step`.
-    The carry is an `LSTMState`, never a bare tuple: Flax writes `(c, h)`, torch `(h, c)`.
+    The carry is an `LSTMState`, no bare tuple: Flax writes `(c, h)`, torch `(h, c)`.
 
     Args:
         input_size: `I`, features of the input.
@@ -256,7 +257,7 @@ class LSTMCell(WithParams, RNNCellBase):
         (5, 7, 4)
 
     References:
-        `torch.nn.LSTMCell` (names, shapes and equations); `flax.nnx.LSTMCell` (the call).
+        `torch.nn.LSTMCell` (names, shapes, equations); `flax.nnx.LSTMCell` (the call).
     """
 
     def __init__(
@@ -324,7 +325,7 @@ class LSTMCell(WithParams, RNNCellBase):
         return state, state.h
 
     def step(self, x: Input, state: StateLike | None = None) -> LSTMState:
-        """Torch's call: input `(*B, I)` and state, `(h, c)` or None, to the state after.
+        """Torch's call: input `(*B, I)` and state, `(h, c)` or None, to the next state.
 
         Raises:
             ValueError: If shapes do not fit.
@@ -361,7 +362,7 @@ def _dtype(module: WithParams) -> jnp.dtype:
 def _dropout_key(where: str, rngs: Rngs | None) -> Array | None:
     if rngs is None:
         raise ValueError(
-            f"{where}: rngs must be a key or nnx.Rngs: dropout acts between the layers. "
-            "Use rngs=jax.random.key(seed), or deterministic=True to evaluate."
+            f"{where}: rngs must be a key or nnx.Rngs: dropout acts between the "
+            "layers. Use rngs=jax.random.key(seed), or deterministic=True to evaluate."
         )
     return rngs.dropout() if isinstance(rngs, nnx.Rngs) else rngs

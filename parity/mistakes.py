@@ -16,12 +16,12 @@ from jax import lax
 
 import lstm_jax
 from lstm_jax import LayerParams, LSTMSpec, LSTMState
+from parity import changes
+from parity.changes import Change, Params
 from parity.layouts import GATES, readers_of
 from parity.plain import plain_lstm, step
 
-Params = dict[str, Any]
 Run = Callable[..., tuple[Any, Any]]
-Change = Callable[[Params, LSTMSpec], Params]
 
 
 @dataclass(frozen=True)
@@ -53,144 +53,72 @@ def _gate_orders() -> Iterator[Mistake]:
             yield Mistake(
                 f"gates {letters}",
                 f"Reading the gates as {letters} makes it pass.{hint}",
-                partial(_reorder, order),
+                partial(changes.reorder, order),
             )
-
-
-def _by_kind(change: Callable[[str, Any, LSTMSpec], Any]) -> Change:
-    """A change of each parameter by itself."""
-
-    def changed(params: Params, spec: LSTMSpec) -> Params:
-        return {name: change(name, jnp.asarray(a), spec) for name, a in params.items()}
-
-    return changed
-
-
-def _reorder(order: tuple[str, ...], params: Params, spec: LSTMSpec) -> Params:
-    def change(name: str, array: Any, spec: LSTMSpec) -> Any:
-        del spec
-        if name.startswith("weight_hr"):
-            return array
-        blocks = dict(zip(GATES, jnp.split(array, 4), strict=True))
-        return jnp.concatenate([blocks[gate] for gate in order])
-
-    return _by_kind(change)(params, spec)
-
-
-def _transpose(kind: str) -> Change:
-    def change(name: str, array: Any, spec: LSTMSpec) -> Any:
-        if not name.startswith(kind) or array.shape[1] != spec.hidden_size:
-            return array
-        return jnp.concatenate([block.T for block in jnp.split(array, 4)])
-
-    return _by_kind(change)
-
-
-def _scale_biases(**scales: float) -> Change:
-    return _by_kind(lambda name, array, _: scales.get(name[:7], 1.0) * array)
-
-
-def _bias_ih_twice(params: Params, spec: LSTMSpec) -> Params:
-    del spec
-    return {name: params[name.replace("bias_hh", "bias_ih")] for name in params}
-
-
-def _add_to_gate(gate: str, value: float) -> Change:
-    def change(name: str, array: Any, spec: LSTMSpec) -> Any:
-        if not name.startswith("bias_ih"):
-            return array
-        start = GATES.index(gate) * spec.hidden_size
-        return array.at[start : start + spec.hidden_size].add(value)
-
-    return _by_kind(change)
-
-
-def _swap_names(first: Callable[[str], str]) -> Change:
-    """Exchange parameters by name, where the other exists and has the same shape."""
-
-    def change(params: Params, spec: LSTMSpec) -> Params:
-        del spec
-        other = {name: params.get(first(name), params[name]) for name in params}
-        same = {name: other[name].shape == params[name].shape for name in params}
-        return {name: other[name] if same[name] else params[name] for name in params}
-
-    return change
-
-
-def _other_direction(name: str) -> str:
-    base = name.removesuffix("_reverse")
-    return base if base != name else f"{name}_reverse"
-
-
-def _other_layer(name: str) -> str:
-    head, _, tail = name.rpartition("_l")
-    number, _, direction = tail.partition("_")
-    swapped = {"1": "2", "2": "1"}.get(number, number)
-    return f"{head}_l{swapped}{'_' if direction else ''}{direction}"
 
 
 _WEIGHTS = (
     Mistake(
         "W_ih transposed",
         "Each gate's block of weight_ih is transposed: transpose the blocks back.",
-        _transpose("weight_ih"),
+        changes.transpose("weight_ih"),
     ),
     Mistake(
         "W_hh transposed",
         "Each gate's block of weight_hh is transposed: transpose the blocks back.",
-        _transpose("weight_hh"),
+        changes.transpose("weight_hh"),
     ),
     Mistake(
         "b_hh dropped",
         "bias_hh is left out: torch adds bias_ih and bias_hh.",
-        _scale_biases(bias_hh=0.0),
+        changes.scale_biases(bias_hh=0.0),
     ),
     Mistake(
         "b_ih dropped",
         "bias_ih is left out: torch adds bias_ih and bias_hh.",
-        _scale_biases(bias_ih=0.0),
+        changes.scale_biases(bias_ih=0.0),
     ),
     Mistake(
         "biases dropped",
         "Both biases are left out: torch adds bias_ih and bias_hh.",
-        _scale_biases(bias_ih=0.0, bias_hh=0.0),
+        changes.scale_biases(bias_ih=0.0, bias_hh=0.0),
     ),
     Mistake(
         "b_ih twice",
         "bias_ih is added twice: the second bias is bias_hh.",
-        _bias_ih_twice,
+        changes.bias_ih_twice,
     ),
     Mistake(
         "biases doubled",
         "Both biases are added twice: one bias was made of two and put in both.",
-        _scale_biases(bias_ih=2.0, bias_hh=2.0),
+        changes.scale_biases(bias_ih=2.0, bias_hh=2.0),
     ),
     Mistake(
         "directions exchanged",
         "The two directions are exchanged: names without _reverse are the forward one.",
-        _swap_names(_other_direction),
+        changes.swap_names(changes.other_direction),
     ),
     Mistake(
         "layers exchanged",
         "Layers 1 and 2 are exchanged: count the layers from the input, _l0 first.",
-        _swap_names(_other_layer),
+        changes.swap_names(changes.other_layer),
     ),
     Mistake(
         "forget bias +1",
         "1 is added to the forget gate: Haiku adds it at every step, torch never. "
         "Subtract 1 from the forget gate of bias_ih.",
-        _add_to_gate("f", 1.0),
+        changes.add_to_gate("f", 1.0),
     ),
     Mistake(
         "forget bias -1",
         "1 is missing from the forget gate: Haiku adds it at every step and does not "
         "store it. Add 1 to the forget gate of bias_ih.",
-        _add_to_gate("f", -1.0),
+        changes.add_to_gate("f", -1.0),
     ),
     Mistake(
         "cell bias +1",
         "1 is added to the gate g: it was meant for the forget gate f.",
-        _add_to_gate("g", 1.0),
+        changes.add_to_gate("g", 1.0),
     ),
 )
 

@@ -161,8 +161,8 @@ def test_only_safetensors_are_written(tmp_path):
     with pytest.raises(ValueError, match="suffix") as caught:
         parity.write_tensors({}, tmp_path / "a.pt")
     assert str(caught.value) == (
-        f"{tmp_path / 'a.pt'}: suffix '.pt' must be .safetensors: it is the format that "
-        "is written. Rename it; for torch's own format, use "
+        f"{tmp_path / 'a.pt'}: suffix '.pt' must be .safetensors: it is the format "
+        "that is written. Rename it; for torch's own format, use "
         "torch.save(parity.to_torch(params), path)."
     )
 

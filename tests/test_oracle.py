@@ -13,7 +13,7 @@ LENGTHS = np.array([4, 7, 0])
 
 
 def drawn(**options):
-    """Parameters, inputs, state and cotangents in extended precision, one batch axis."""
+    """Parameters, inputs, state and cotangents in extended precision."""
     case = Case(name="oracle", dtype="float64", **options)
     problem = case.draw()
     assert problem.state is not None

@@ -30,10 +30,8 @@ def run(
     options, after = Options(precision=precision), []
     for index, layer in enumerate(layers):
         first = index * spec.num_directions
-        before, reset = jax.tree.map(
-            lambda a, first=first, size=len(layer): a[first : first + size],
-            (state, reset_state),
-        )
+        rows = slice(first, first + spec.num_directions)
+        before, reset = jax.tree.map(lambda a, rows=rows: a[rows], (state, reset_state))
         with jax.named_scope(f"layer_{index}"):
             xs, new = run_layer(options, layer, xs, before, masks, reset, chunk=chunk)
         after.append(new)

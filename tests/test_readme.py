@@ -1,0 +1,48 @@
+"""The README runs, and the numbers in it are those its command prints."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from parity.__main__ import main
+
+README = Path(__file__).parent.parent / "README.md"
+TEXT = README.read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
+
+
+def test_every_python_block_runs_one_after_the_other(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    promised = []
+    for block in blocks("python"):
+        exec(compile(block, str(README), "exec"), names)
+        promised += re.findall(r"^print\(.*?#\s*([^:\n]*)", block, re.MULTILINE)
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == [line.strip() for line in promised]
+
+
+def test_the_first_screen_holds_the_example_the_table_and_its_command():
+    first = "\n".join(TEXT.splitlines()[:62])
+    for needed in ("parity.from_torch", "python -m parity check", "| single layer |"):
+        assert needed in first
+
+
+@pytest.mark.slow
+def test_the_table_has_the_cases_and_no_error_of_another_order(capsys):
+    assert main(["check"]) == 0
+    printed = {
+        line.strip(" |").split("  ")[0].strip(): re.findall(r"\d+\.\d", line)
+        for line in capsys.readouterr().out.splitlines()
+    }
+    rows = re.findall(r"^\| ([^|]+) \| (\d.*) \|$", TEXT, re.MULTILINE)
+    assert len(rows) >= 10
+    for name, numbers in rows:
+        ours = re.findall(r"\d+\.\d", numbers)
+        assert len(ours) == 5
+        for a, b in zip(ours, printed[name], strict=True):
+            assert abs(float(a) - float(b)) <= 2.0, name
