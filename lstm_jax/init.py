@@ -80,6 +80,9 @@ def init_params(
             f"{_WHERE}: forget_bias must be None where bias is False: there is no bias "
             "to hold it. Use bias=True."
         )
+    if forget_bias is not None:
+        _checks.check_real(_WHERE, "forget_bias", forget_bias)
+    _checks.check_key(_WHERE, "key", key)
     keys = jax.random.split(key, len(spec.shapes()))
     return {
         name: draw(name, subkey, spec, dtype, recurrent, forget_bias)
@@ -121,12 +124,12 @@ def make_spec(
     """The spec of torch's constructor arguments, checked."""
     _checks.check_sizes(where, input_size, hidden_size, num_layers, proj_size)
     return LSTMSpec(
-        input_size=input_size,
-        hidden_size=hidden_size,
-        num_layers=num_layers,
-        bias=bias,
-        bidirectional=bidirectional,
-        proj_size=proj_size,
+        input_size=int(input_size),
+        hidden_size=int(hidden_size),
+        num_layers=int(num_layers),
+        bias=bool(bias),
+        bidirectional=bool(bidirectional),
+        proj_size=int(proj_size),
     )
 
 
@@ -139,7 +142,7 @@ def draw(
     forget_bias: float | None = None,
 ) -> Array:
     """One parameter, drawn in float32 at least: half precision has no QR."""
-    found = _checks.dtype(_WHERE, dtype) or jnp.dtype(jnp.float32)
+    found = _checks.dtype(_WHERE, "dtype", dtype) or jnp.dtype(jnp.float32)
     wide = accumulator(found)
     shape, size = spec.shapes()[name], spec.hidden_size
     if recurrent == "orthogonal" and name.startswith("weight_hh"):

@@ -92,6 +92,8 @@ class LSTM(linen.Module):
             TypeError: If a value is not a floating array, or an option is unknown.
         """
         where = f"linen.{cls.__name__}.from_params"
+        known = "batch_first dropout dtype param_dtype precision remat backend"
+        _checks.check_known(where, options, f"{known} name parent")
         arrays = _checks.read_params(where, params)
         sizes = _checks.read_spec(where, arrays).constructor_arguments()
         _ = options.setdefault("param_dtype", _dtype(arrays))
@@ -180,16 +182,20 @@ class LSTM(linen.Module):
             TypeError: If an argument is not an array of the right kind.
         """
         _checks.check_steppable("linen.LSTM.step", self.spec)
-        x = _checks.floating("linen.LSTM.step", "x", x)
-        resets = None if reset is None else jnp.asarray(reset)[None]
+        x = _checks.check_input("linen.LSTM.step", x, self.spec)
+        if reset is not None:
+            reset = _checks.check_resets(
+                "linen.LSTM.step", "reset", reset, self.spec, x.shape[:-1]
+            )[None]
         options = self._product_options()
-        ys, state = lstm(self._params, x[None], state, resets=resets, **options)
+        ys, state = lstm(self._params, x[None], state, resets=reset, **options)
         return ys[0], state
 
     @linen.nowrap
     def initial_state(self, batch_shape: tuple[int, ...] = ()) -> LSTMState:
         """The state of zeros that a call without one starts from."""
-        return zero_state(self.spec, batch_shape, self.dtype or self.param_dtype)
+        batch = _checks.check_batch_shape("linen.LSTM.initial_state", batch_shape)
+        return zero_state(self.spec, batch, self.dtype or self.param_dtype)
 
     def _product_options(self) -> dict[str, Any]:
         names = ("dtype", "precision", "remat", "backend")
@@ -245,6 +251,8 @@ class LSTMCell(RNNCellBase):
             TypeError: If a value is not a floating array, or an option is unknown.
         """
         where = f"linen.{cls.__name__}.from_params"
+        known = "dtype param_dtype precision name parent"
+        _checks.check_known(where, options, known)
         arrays = _checks.read_params(where, params)
         spec = _checks.read_cell_spec(where, arrays)
         sizes = (spec.input_size, spec.hidden_size, spec.bias)
@@ -317,7 +325,14 @@ def _dtype(params: dict[str, Array]) -> DTypeLike:
 
 
 def _declare(module: Any, spec: LSTMSpec, suffix: str) -> dict[str, AnyArray]:
-    """The parameters of `spec`, under their names without `suffix`."""
+    """The parameters of `spec`, under their names without `suffix`.
+
+    Flax ignores parameters that no module declares: two layers' would run as one.
+    """
+    if not module.is_mutable_collection("params"):
+        names = [name.removesuffix(suffix) for name in spec.shapes()]
+        where = f"linen.{type(module).__name__}"
+        _checks.refuse_keys(where, module.variables.get("params", {}), names)
     return {
         name.removesuffix(suffix): module.param(
             name.removesuffix(suffix),

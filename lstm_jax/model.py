@@ -92,6 +92,7 @@ class LSTMModel(nnx.Module):
             TypeError: If a value is not a floating array, or an option is unknown.
         """
         where = f"{cls.__name__}.from_params"
+        _checks.check_known(where, options, "dropout dtype precision")
         arrays = _checks.read_params(where, params)
         _checks.refuse_keys(
             where,
@@ -174,7 +175,7 @@ class Head(WithParams):
         *,
         rngs: nnx.Rngs,
     ) -> None:
-        _checks.check_sizes("LSTMModel", features, output_size, 1, 0)
+        _checks.check_size("LSTMModel", "output_size", output_size)
         self.features, self.output_size = features, output_size
         self.precision = precision
         bound = features**-0.5

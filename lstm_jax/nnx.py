@@ -111,14 +111,17 @@ class LSTM(WithParams):
         self.spec = make_spec(
             "LSTM", input_size, hidden_size, num_layers, bias, bidirectional, proj_size
         )
+        _checks.check_flag("LSTM", "batch_first", batch_first)
+        _checks.check_rate("LSTM", dropout)
+        _checks.check_remat("LSTM", remat)
         self.batch_first = batch_first
         self.dropout = dropout
-        self.dtype = _checks.dtype("LSTM", dtype)
+        self.dtype = _checks.dtype("LSTM", "dtype", dtype)
         self.precision = precision
         self.remat = remat
         self.backend = backend
         params = init_params(
-            rngs.params(),
+            _params_key("LSTM", rngs),
             input_size,
             hidden_size,
             num_layers,
@@ -145,6 +148,8 @@ class LSTM(WithParams):
             TypeError: If a value is not a floating array, or an option is unknown.
         """
         where = f"{cls.__name__}.from_params"
+        known = "batch_first dropout dtype precision remat backend"
+        _checks.check_known(where, options, known)
         arrays = _checks.read_params(where, params)
         spec = _checks.read_spec(where, arrays)
         make = partial(cls, **spec.constructor_arguments(), **options)
@@ -217,15 +222,19 @@ class LSTM(WithParams):
             TypeError: If an argument is not an array of the right kind.
         """
         _checks.check_steppable("LSTM.step", self.spec)
-        x = _checks.floating("LSTM.step", "x", x)
-        resets = None if reset is None else jnp.asarray(reset)[None]
+        x = _checks.check_input("LSTM.step", x, self.spec)
+        if reset is not None:
+            reset = _checks.check_resets(
+                "LSTM.step", "reset", reset, self.spec, x.shape[:-1]
+            )[None]
         options = self._product_options()
-        ys, state = lstm(self.params(), x[None], state, resets=resets, **options)
+        ys, state = lstm(self.params(), x[None], state, resets=reset, **options)
         return ys[0], state
 
     def initial_state(self, batch_shape: tuple[int, ...] = ()) -> LSTMState:
         """The state of zeros that a call without one starts from."""
-        return zero_state(self.spec, batch_shape, self.dtype or _dtype(self))
+        batch = _checks.check_batch_shape("LSTM.initial_state", batch_shape)
+        return zero_state(self.spec, batch, self.dtype or _dtype(self))
 
     def _product_options(self) -> dict[str, Any]:
         names = ("dtype", "precision", "remat", "backend")
@@ -272,11 +281,10 @@ class LSTMCell(WithParams, RNNCellBase):
         rngs: nnx.Rngs,
     ) -> None:
         self.spec = make_spec("LSTMCell", input_size, hidden_size, 1, bias, False, 0)
-        self.dtype = _checks.dtype("LSTMCell", dtype)
+        self.dtype = _checks.dtype("LSTMCell", "dtype", dtype)
         self.precision = precision
-        params = init_params(
-            rngs.params(), input_size, hidden_size, bias=bias, dtype=param_dtype
-        )
+        key = _params_key("LSTMCell", rngs)
+        params = init_params(key, input_size, hidden_size, bias=bias, dtype=param_dtype)
         for name, array in params.items():
             setattr(self, name.removesuffix("_l0"), nnx.Param(array))
 
@@ -293,6 +301,7 @@ class LSTMCell(WithParams, RNNCellBase):
             TypeError: If a value is not a floating array, or an option is unknown.
         """
         where = f"{cls.__name__}.from_params"
+        _checks.check_known(where, options, "dtype precision")
         arrays = _checks.read_params(where, params)
         spec = _checks.read_cell_spec(where, arrays)
         sizes = (spec.input_size, spec.hidden_size, spec.bias)
@@ -359,10 +368,27 @@ def _dtype(module: WithParams) -> jnp.dtype:
     return next(iter(module.params().values())).dtype
 
 
+def _params_key(where: str, rngs: nnx.Rngs) -> Array:
+    if not isinstance(rngs, nnx.Rngs):
+        raise TypeError(
+            f"{where}: rngs must be nnx.Rngs, not {type(rngs).__name__}: the initial "
+            "parameters are drawn from its stream params. Use nnx.Rngs(seed)."
+        )
+    return rngs.params()
+
+
 def _dropout_key(where: str, rngs: Rngs | None) -> Array | None:
     if rngs is None:
         raise ValueError(
             f"{where}: rngs must be a key or nnx.Rngs: dropout acts between the "
             "layers. Use rngs=jax.random.key(seed), or deterministic=True to evaluate."
         )
-    return rngs.dropout() if isinstance(rngs, nnx.Rngs) else rngs
+    if not isinstance(rngs, nnx.Rngs):
+        _checks.check_key(where, "rngs", rngs)
+        return rngs
+    if not hasattr(rngs, "dropout"):
+        raise ValueError(
+            f"{where}: rngs must have a stream named dropout: dropout acts between the "
+            "layers. Use nnx.Rngs(dropout=seed), or deterministic=True to evaluate."
+        )
+    return rngs.dropout()

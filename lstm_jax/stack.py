@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial, reduce
+from functools import partial
 from math import isqrt
 from typing import Any, NamedTuple
 
@@ -98,12 +98,13 @@ def lstm(
         The semantics are `torch.nn.LSTM`'s. Beyond torch: any number of batch axes,
         lengths of 0, T = 0, resets, and derivatives of every order.
     """
+    _checks.check_flag(_WHERE, "batch_first", batch_first)
     arrays, spec = _read(params, xs, state, lengths, resets, reset_state, batch_first)
     _checks.check_dropout(_WHERE, dropout, dropout_key, spec.num_layers)
     _checks.check_remat(_WHERE, remat)
     spec = replace(
         spec,
-        dtype=(_checks.dtype(_WHERE, dtype) or _common_dtype(arrays)).name,
+        dtype=(_checks.dtype(_WHERE, "dtype", dtype) or _common_dtype(arrays)).name,
         dropout=bool(dropout) and spec.num_layers > 1,
         platform=jax.default_backend(),
     )
@@ -141,7 +142,7 @@ def cell_step(
 ) -> LSTMState:
     """One step of one layer under the names of `torch.nn.LSTMCell`."""
     spec = _checks.read_cell_spec(where, params)
-    x = _checks.floating(where, "x", x)
+    x = _checks.check_input(where, x, spec)
     if state is not None:
         batch = x.shape[:-1]
         h, c = _checks.check_state(where, "state", state, spec, batch, stacked=False)
@@ -181,7 +182,7 @@ def _read(
     if lengths is not None:
         lengths = _checks.check_lengths(_WHERE, lengths, batch, xs.shape[time])
     if resets is not None:
-        resets = _checks.check_resets(_WHERE, resets, spec, xs.shape[:-1])
+        resets = _checks.check_resets(_WHERE, "resets", resets, spec, xs.shape[:-1])
     if reset_state is not None:
         _checks.check_reset_state(_WHERE, resets)
         reset_state = _checks.check_state(
@@ -192,8 +193,8 @@ def _read(
 
 
 def _common_dtype(arrays: _Arrays) -> jnp.dtype:
-    types = (array.dtype for array in (arrays.xs, *arrays.params.values()))
-    return reduce(jnp.promote_types, types)
+    types = {array.dtype for array in (arrays.xs, *arrays.params.values())}
+    return _checks.common_dtype(_WHERE, types)
 
 
 @partial(jax.jit, static_argnums=0)

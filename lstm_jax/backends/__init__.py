@@ -31,7 +31,7 @@ def choose(name: str, spec: LSTMSpec) -> str:
     """
     if name == "auto":
         return next(auto for auto in AUTO if not BACKENDS[auto].unsupported(spec))
-    if name not in BACKENDS:
+    if not isinstance(name, str) or name not in BACKENDS:
         raise ValueError(
             f"lstm: backend={name!r} must be one of 'auto', "
             f"{', '.join(map(repr, BACKENDS))}: these are the ones there are. "

@@ -1,0 +1,43 @@
+"""The public boundary's errors, one sentence each.
+
+Each reads `where: {value=} must be {expected}: {who says so}. {cure}`. Everything
+wrong with a set of parameters is listed at once, sorted.
+"""
+
+from lstm_jax._checks.arrays import (
+    as_array as as_array,
+    check_carry as check_carry,
+    check_input as check_input,
+    check_inputs as check_inputs,
+    check_last_step as check_last_step,
+    check_lengths as check_lengths,
+    check_reset_state as check_reset_state,
+    check_resets as check_resets,
+    check_state as check_state,
+    floating as floating,
+    shape as shape,
+)
+from lstm_jax._checks.options import (
+    check_batch_shape as check_batch_shape,
+    check_dropout as check_dropout,
+    check_flag as check_flag,
+    check_key as check_key,
+    check_known as check_known,
+    check_rate as check_rate,
+    check_real as check_real,
+    check_remat as check_remat,
+    check_size as check_size,
+    check_sizes as check_sizes,
+    check_steppable as check_steppable,
+    common_dtype as common_dtype,
+    dtype as dtype,
+    precision as precision,
+)
+from lstm_jax._checks.params import (
+    check_params as check_params,
+    check_step as check_step,
+    read_cell_spec as read_cell_spec,
+    read_params as read_params,
+    read_spec as read_spec,
+    refuse_keys as refuse_keys,
+)

@@ -1,0 +1,188 @@
+"""Arrays: types, shapes, states, lengths and resets."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array
+
+from lstm_jax._types import AnyArray, LSTMSpec, LSTMState
+
+
+def floating(where: str, name: str, value: Any) -> Array:
+    """`value` as a JAX array of a floating type."""
+    array = as_array(where, name, value)
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        raise TypeError(
+            f"{where}: {name}.dtype={array.dtype} must be a floating type: "
+            f"the equations are real. Use {name}.astype('float32')."
+        )
+    return array
+
+
+def as_array(where: str, name: str, value: Any) -> Array:
+    """`value` as a JAX array; torch tensors of the common types are read too."""
+    if isinstance(value, jax.Array):
+        return value
+    if not isinstance(value, np.generic) and not hasattr(value, "__array__"):
+        raise TypeError(
+            f"{where}: {name} must be an array, not {type(value).__name__}: "
+            "it enters the equations. Use jax.numpy.asarray."
+        )
+    try:
+        array = np.asarray(value)
+    except (TypeError, RuntimeError) as error:
+        raise TypeError(
+            f"{where}: {name} must be an array: {type(value).__name__} cannot be read "
+            f"by NumPy ({error}). Use parity.from_torch."
+        ) from error
+    try:
+        return jnp.asarray(array)
+    except TypeError:
+        raise TypeError(
+            f"{where}: {name}.dtype={array.dtype} must be a type of numbers: it enters "
+            "the equations. Use jax.numpy.asarray."
+        ) from None
+
+
+def shape(where: str, name: str, array: AnyArray, expected: tuple, why: str) -> None:
+    """Refuse an array of another shape."""
+    if array.shape != expected:
+        raise ValueError(
+            f"{where}: {name}.shape={array.shape} must be {expected}: {why}"
+        )
+
+
+def check_state(
+    where: str,
+    name: str,
+    state: Any,
+    spec: LSTMSpec,
+    batch: tuple,
+    stacked: bool = True,
+) -> LSTMState:
+    """A state `(h, c)` of the right shapes; a plain pair is accepted."""
+    pair = _pair(where, name, state)
+    rows = (spec.num_layers * spec.num_directions,) if stacked else ()
+    sizes = (spec.output_size, spec.hidden_size)
+    h, c = ((*rows, *batch, size) for size in sizes)
+    swapped = h != c and (pair.h.shape, pair.c.shape) == (c, h)
+    cure = f"Is `{name}` in Flax's order (c, h)?" if swapped else "Use None for zeros."
+    axes = "layers x directions, batch" if stacked else "batch"
+    shape(where, f"{name}.h", pair.h, h, f"{axes}, output features. {cure}")
+    shape(where, f"{name}.c", pair.c, c, f"{axes}, cell features. {cure}")
+    return pair
+
+
+def _pair(where: str, name: str, state: Any) -> LSTMState:
+    found = None
+    if not isinstance(state, (tuple, list)):
+        found = type(state).__name__
+    elif len(state) != 2:
+        found = f"{len(state)} values"
+    elif any(value is None for value in state):
+        found = "half of one"
+    if found:
+        raise TypeError(
+            f"{where}: {name} must be a pair (h, c), not {found}: an LSTM carries its "
+            "output and its cell. Use LSTMState(h, c)."
+        )
+    h, c = (floating(where, f"{name}.{n}", a) for n, a in zip("hc", state, strict=True))
+    return LSTMState(h, c)
+
+
+def check_inputs(where: str, xs: Any, spec: LSTMSpec) -> Array:
+    """A sequence with time and the right number of features."""
+    xs = floating(where, "xs", xs)
+    if xs.ndim < 2:
+        raise ValueError(
+            f"{where}: {xs.shape=} must be (T, *B, {spec.input_size}): a sequence has "
+            "time and features. Use xs[:, None] for one feature, xs[None] for one step."
+        )
+    if xs.shape[-1] != spec.input_size:
+        raise ValueError(
+            f"{where}: {xs.shape=} must end in {spec.input_size}, "
+            "the input features of `weight_ih_l0`."
+        )
+    return xs
+
+
+def check_input(where: str, x: Any, spec: LSTMSpec) -> Array:
+    """The input of one step with the right number of features."""
+    x = floating(where, "x", x)
+    if x.ndim == 0 or x.shape[-1] != spec.input_size:
+        raise ValueError(
+            f"{where}: {x.shape=} must end in {spec.input_size}, "
+            "the input features of `weight_ih`."
+        )
+    return x
+
+
+def check_lengths(where: str, lengths: Any, batch: tuple, steps: Any) -> Array:
+    """Integer lengths of the batch's shape, within 0 and T where they are known."""
+    lengths = as_array(where, "lengths", lengths)
+    if not jnp.issubdtype(lengths.dtype, jnp.integer):
+        raise TypeError(
+            f"{where}: lengths.dtype={lengths.dtype} must be an integer type: it "
+            "counts steps. Use lengths.astype('int32')."
+        )
+    shape(
+        where, "lengths", lengths, batch, "one length for each sequence of the batch."
+    )
+    if not isinstance(lengths, Tracer) and isinstance(steps, int):
+        values = np.asarray(lengths)
+        outside = values[(values < 0) | (values > steps)]
+        if outside.size:
+            raise ValueError(
+                f"{where}: lengths={outside[0]} must be within 0 and {steps}: "
+                "xs has that many steps. Cut xs or the length."
+            )
+    return lengths
+
+
+def check_resets(
+    where: str, name: str, resets: Any, spec: LSTMSpec, layout: tuple
+) -> Array:
+    """Boolean resets of the layout of the inputs without features."""
+    if spec.bidirectional:
+        raise ValueError(
+            f"{where}: {name} must be None for a bidirectional LSTM: the reverse "
+            "direction comes to a reset from the other side. Cut the sequences instead."
+        )
+    resets = as_array(where, name, resets)
+    if resets.dtype != jnp.bool_:
+        raise TypeError(
+            f"{where}: {name}.dtype={resets.dtype} must be bool: a step resets or does "
+            f"not. Use {name}.astype(bool)."
+        )
+    shape(where, name, resets, layout, "the layout of the inputs without features.")
+    return resets
+
+
+def check_reset_state(where: str, resets: Any) -> None:
+    """A reset state is of no use without resets."""
+    if resets is None:
+        raise ValueError(
+            f"{where}: reset_state must be None where resets is None: nothing is "
+            "reset. Use state= for the state before the first step."
+        )
+
+
+def check_carry(where: str, carry: Any) -> None:
+    """A carry whose order cannot be mistaken."""
+    if not isinstance(carry, LSTMState):
+        raise TypeError(
+            f"{where}: carry must be an LSTMState, not {type(carry).__name__}: Flax "
+            "orders a bare tuple (c, h), torch (h, c). Use LSTMState(h=h, c=c)."
+        )
+
+
+def check_last_step(where: str, shape_of_ys: tuple) -> None:
+    """A prediction from the last step needs a step."""
+    if shape_of_ys[-2] == 0:
+        raise ValueError(
+            f"{where}: xs must have a step at least: the prediction is made from the "
+            "last one. Use a longer sequence."
+        )

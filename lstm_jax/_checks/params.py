@@ -1,0 +1,161 @@
+"""Parameters: keys and shapes, everything wrong listed at once and sorted."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from jaxtyping import Array
+
+from lstm_jax._checks.arrays import check_input, check_state, floating
+from lstm_jax._types import AnyArray, LayerParams, LSTMSpec, LSTMState
+
+_KEY = re.compile(
+    r"(weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)_l(0|[1-9][0-9]{0,3})(_reverse)?"
+)
+_REQUIRED = ("weight_ih", "weight_hh")
+
+
+def read_params(where: str, params: Any) -> dict[str, Array]:
+    """A flat mapping of torch's names to arrays."""
+    if not isinstance(params, Mapping):
+        raise TypeError(
+            f"{where}: params must be a mapping from torch's names to arrays, not "
+            f"{type(params).__name__}: a state dict is the parameter tree. "
+            "Use module.params() or a state dict."
+        )
+    return {str(key): floating(where, str(key), params[key]) for key in params}
+
+
+def read_spec(where: str, params: Mapping[str, Any]) -> LSTMSpec:
+    """Layers, directions, sizes, bias and projection, read off keys and shapes."""
+    matches = [match for key in params if (match := _KEY.fullmatch(key))]
+    spec = _spec_of_keys(where, params, matches)
+    expected = spec.shapes()
+    refuse_keys(where, params, expected)
+    _refuse_shapes(
+        where, params, expected, "the sizes are read off weight_ih_l0 and weight_hh_l0."
+    )
+    return spec
+
+
+def read_cell_spec(where: str, params: Mapping[str, AnyArray]) -> LSTMSpec:
+    """The spec of one cell, whose keys have no `_l0` and which has no projection."""
+    if any(key.endswith("_l0") for key in params):
+        refuse_keys(where, params, _REQUIRED)
+    spec = _unnumbered(where, params)
+    if spec.proj_size:
+        refuse_keys(where, params, [key for key in params if key != "weight_hr"])
+    return spec
+
+
+def _unnumbered(where: str, params: Mapping[str, AnyArray]) -> LSTMSpec:
+    """The spec of one layer whose keys have no `_l0`, nor the errors about them."""
+    try:
+        return read_spec(where, {f"{key}_l0": value for key, value in params.items()})
+    except ValueError as error:
+        raise ValueError(str(error).replace("_l0", "")) from None
+
+
+def check_params(
+    where: str, params: Any, expected: Mapping[str, tuple]
+) -> dict[str, Array]:
+    """Parameters of exactly these keys and shapes."""
+    params = read_params(where, params)
+    refuse_keys(where, params, expected)
+    _refuse_shapes(where, params, expected, "the module has this size.")
+    return params
+
+
+def check_step(
+    where: str, params: LayerParams, x: Any, state: Any
+) -> tuple[LayerParams, Array, LSTMState]:
+    """Arguments of one step as arrays that fit together."""
+    if not isinstance(params, LayerParams):
+        raise TypeError(
+            f"{where}: params must be LayerParams, not {type(params).__name__}: a step "
+            "is one layer in one direction. Use LayerParams(weight_ih, weight_hh, ...)."
+        )
+    named = {
+        name: floating(where, f"params.{name}", value)
+        for name, value in zip(LayerParams._fields, params, strict=True)
+        if value is not None
+    }
+    if ("bias_ih" in named) != ("bias_hh" in named):
+        raise ValueError(
+            f"{where}: params must have both biases or none: torch's LSTM adds "
+            "bias_ih and bias_hh. Use zeros for the one that is missing."
+        )
+    spec = _unnumbered(where, named)
+    x = check_input(where, x, spec)
+    state = check_state(where, "state", state, spec, x.shape[:-1], stacked=False)
+    return LayerParams(**named), x, state
+
+
+def _refuse_shapes(
+    where: str, params: Mapping[str, Any], expected: Mapping[str, tuple], why: str
+) -> None:
+    wrong = [
+        f"{key}.shape={params[key].shape} must be {expected[key]}"
+        for key in sorted(expected)
+        if params[key].shape != expected[key]
+    ]
+    if wrong:
+        raise ValueError(
+            f"{where}: {'; '.join(wrong)}: {why} Check that the weights are one "
+            "LSTM's, in torch's layout."
+        )
+
+
+def _spec_of_keys(
+    where: str, params: Mapping[str, AnyArray], matches: list[re.Match]
+) -> LSTMSpec:
+    first = {f"{key}_l0" for key in _REQUIRED}
+    if not first <= set(params):
+        others = {key for key in params if not _KEY.fullmatch(key)}
+        refuse_keys(where, others | (first & set(params)), first)
+    shapes = {
+        name: params[name].shape
+        for name in (*sorted(first), "weight_hr_l0")
+        if name in params
+    }
+    for name, size in shapes.items():
+        if len(size) != 2 or 0 in size:
+            raise ValueError(
+                f"{where}: {name}.shape={size} must be two sizes above 0: "
+                "torch's LSTM stores matrices. Check what the weights are."
+            )
+    projection, output = shapes.get("weight_hr_l0"), shapes["weight_hh_l0"][1]
+    return LSTMSpec(
+        input_size=shapes["weight_ih_l0"][1],
+        hidden_size=projection[1] if projection else output,
+        # A layer of a higher number than there are keys is no part of a stack.
+        num_layers=1 + min(len(matches), max(int(match[2]) for match in matches)),
+        bidirectional=any(match[3] for match in matches),
+        proj_size=output if projection else 0,
+        bias=any(match[1].startswith("bias") for match in matches),
+    )
+
+
+def refuse_keys(where: str, found: Iterable[str], expected: Iterable[str]) -> None:
+    """Refuse keys that are missing or not used, all of them in one sentence."""
+    found, expected = set(found), set(expected)
+    missing, unused = sorted(expected - found), sorted(found - expected)
+    if not missing and not unused:
+        return
+    parts = [
+        f"{title} {', '.join(map(repr, keys))}"
+        for title, keys in (("missing", missing), ("not used:", unused))
+        if keys
+    ]
+    prefixes = sorted(
+        key.removesuffix(required)
+        for key in unused
+        for required in ("weight_ih_l0", "weight_ih")
+        if key.endswith(required) and key != required
+    )
+    cure = (
+        f"Use prefix={prefixes[0]!r} if the LSTM is part of a larger model."
+        if prefixes
+        else "Give the keys of one torch.nn.LSTM, no more and no less."
+    )
+    raise ValueError(f"{where}: {'; '.join(parts)}. {cure}")
