@@ -21,9 +21,11 @@ def test_every_python_block_runs_one_after_the_other(tmp_path, monkeypatch, caps
     promised = []
     for block in blocks("python"):
         exec(compile(block, str(README), "exec"), names)
-        promised += re.findall(r"^print\(.*?#\s*([^:\n]*)", block, re.MULTILINE)
+        promised += re.findall(r"^print\(.*\)\s*#\s*(.*)", block, re.MULTILINE)
     printed = capsys.readouterr().out.splitlines()
-    assert printed == [line.strip() for line in promised]
+    assert len(printed) == len(promised) >= 4
+    for line, promise in zip(printed, promised, strict=True):
+        assert promise.startswith(line)
 
 
 def test_the_first_screen_holds_the_example_the_table_and_its_command():

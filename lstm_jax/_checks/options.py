@@ -132,7 +132,9 @@ def check_remat(where: str, remat: Any) -> None:
 
 
 def precision(where: str, value: Any) -> Precision:
-    """A precision of products that jax knows."""
+    """A precision of products that jax knows; None for its default."""
+    if value is None:
+        return None
     try:
         jax.eval_shape(partial(jnp.dot, precision=value), 0.0, 0.0)
     except (ValueError, TypeError) as error:

@@ -7,7 +7,7 @@ from typing import Any
 from jaxtyping import Array
 
 from lstm_jax._checks.arrays import check_input, check_state, floating
-from lstm_jax._types import AnyArray, LayerParams, LSTMSpec, LSTMState
+from lstm_jax._types import LayerParams, LSTMSpec, LSTMState
 
 _KEY = re.compile(
     r"(weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)_l(0|[1-9][0-9]{0,3})(_reverse)?"
@@ -38,7 +38,7 @@ def read_spec(where: str, params: Mapping[str, Any]) -> LSTMSpec:
     return spec
 
 
-def read_cell_spec(where: str, params: Mapping[str, AnyArray]) -> LSTMSpec:
+def read_cell_spec(where: str, params: Mapping[str, Any]) -> LSTMSpec:
     """The spec of one cell, whose keys have no `_l0` and which has no projection."""
     if any(key.endswith("_l0") for key in params):
         refuse_keys(where, params, _REQUIRED)
@@ -48,7 +48,7 @@ def read_cell_spec(where: str, params: Mapping[str, AnyArray]) -> LSTMSpec:
     return spec
 
 
-def _unnumbered(where: str, params: Mapping[str, AnyArray]) -> LSTMSpec:
+def _unnumbered(where: str, params: Mapping[str, Any]) -> LSTMSpec:
     """The spec of one layer whose keys have no `_l0`, nor the errors about them."""
     try:
         return read_spec(where, {f"{key}_l0": value for key, value in params.items()})
@@ -107,7 +107,7 @@ def _refuse_shapes(
 
 
 def _spec_of_keys(
-    where: str, params: Mapping[str, AnyArray], matches: list[re.Match]
+    where: str, params: Mapping[str, Any], matches: list[re.Match]
 ) -> LSTMSpec:
     first = {f"{key}_l0" for key in _REQUIRED}
     if not first <= set(params):
