@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import jax
 import pytest
 from jaxtyping import config
 
@@ -13,3 +14,12 @@ def no_jaxtyping() -> Iterator[None]:
     config.update("jaxtyping_disable", True)
     yield
     config.update("jaxtyping_disable", before)
+
+
+@pytest.fixture
+def float64() -> Iterator[None]:
+    """Enable float64, without LLVM's optimisations: compiling is most of the time."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    with jax.enable_x64(True):
+        yield
+    jax.config.update("jax_disable_most_optimizations", False)

@@ -1,7 +1,7 @@
 """Random inputs whose sizes are all different and odd, and what compares results.
 
 Everything is drawn by NumPy in float64, so that both sides of a comparison get the same
-numbers; tests run under `jax.enable_x64(True)`.
+numbers; tests use the fixture `float64`.
 """
 
 from functools import partial
@@ -89,10 +89,7 @@ def value_and_gradients(inputs: Inputs, cotangents: Any = None, **options: Any) 
     return _value_and_gradients(static, arrays, inputs, cotangents)
 
 
-# The tests' time is compile time, and LLVM's optimisations are half of it.
-@partial(
-    jax.jit, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0}
-)
+@partial(jax.jit, static_argnums=0)
 def _value_and_gradients(
     static: tuple, arrays: dict, inputs: Inputs, cotangents: Any
 ) -> Any:

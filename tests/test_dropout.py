@@ -19,13 +19,9 @@ from tests.inputs import (
     make_spec,
 )
 
+pytestmark = pytest.mark.usefixtures("float64")
+
 KEY = jax.random.key(0)
-
-
-@pytest.fixture(autouse=True)
-def _x64() -> Any:
-    with jax.enable_x64(True):
-        yield
 
 
 def glass_layer(layer: int, features: int) -> dict[str, np.ndarray]:

@@ -19,17 +19,13 @@ from tests.inputs import (
     make_spec,
 )
 
+pytestmark = pytest.mark.usefixtures("float64")
+
 PLATFORMS = ["cpu", "cuda", "rocm", "tpu"]
 STACKS = [
     pytest.param({}, id="plain"),
     pytest.param({"num_layers": 2, "bidirectional": True, "proj_size": P}, id="all"),
 ]
-
-
-@pytest.fixture(autouse=True)
-def _x64() -> Any:
-    with jax.enable_x64(True):
-        yield
 
 
 def symbolic(spec: Any, *, masked: bool = False) -> Any:

@@ -26,16 +26,10 @@ from tests.inputs import (
     value_and_gradients,
 )
 
-STACKS = [
-    pytest.param({}, id="plain"),
-    pytest.param({"num_layers": 2, "bidirectional": True, "proj_size": P}, id="all"),
-]
+pytestmark = pytest.mark.usefixtures("float64")
 
-
-@pytest.fixture(autouse=True)
-def _x64() -> Any:
-    with jax.enable_x64(True):
-        yield
+ALL = {"num_layers": 2, "bidirectional": True, "proj_size": P}
+STACKS = [pytest.param({}, id="plain"), pytest.param(ALL, id="all")]
 
 
 def padded(xs: np.ndarray, lengths: Any, padding: float = np.nan) -> np.ndarray:
@@ -71,9 +65,12 @@ def row_by_row(inputs: Inputs, lengths: Any, cotangents: Any) -> Any:
     return out, Inputs(params, d_xs, jax.tree.map(stack, *d_states))
 
 
-@pytest.mark.parametrize("stack", STACKS)
 @pytest.mark.parametrize(
-    ("steps", "lengths"), [(T, [7, 0, 3]), (18, [3, 18, 17])], ids=["T=7", "T=18"]
+    ("steps", "lengths", "stack"),
+    [
+        pytest.param(T, [7, 0, 3], ALL, id="all"),
+        pytest.param(18, [3, 18, 17], {"bidirectional": True}, id="chunks"),
+    ],
 )
 def test_a_row_ends_at_its_length_whatever_lies_past_it(
     steps: int, lengths: Any, stack: Any

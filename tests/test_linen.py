@@ -26,17 +26,13 @@ from tests.inputs import (
     make_spec,
 )
 
+pytestmark = pytest.mark.usefixtures("float64")
+
 STACKS = [
     pytest.param({}, id="plain"),
     pytest.param({"bias": False, "num_layers": 3}, id="no_bias"),
     pytest.param({"num_layers": 2, "bidirectional": True, "proj_size": P}, id="all"),
 ]
-
-
-@pytest.fixture(autouse=True)
-def _x64() -> Any:
-    with jax.enable_x64(True):
-        yield
 
 
 def cell_params(seed: int = 0) -> dict[str, Any]:

@@ -27,16 +27,12 @@ from tests.inputs import (
     value_and_gradients,
 )
 
+pytestmark = pytest.mark.usefixtures("float64")
+
 STACKS = [
     pytest.param({}, id="plain"),
     pytest.param({"num_layers": 2, "bidirectional": True, "proj_size": P}, id="all"),
 ]
-
-
-@pytest.fixture(autouse=True)
-def _x64() -> Any:
-    with jax.enable_x64(True):
-        yield
 
 
 def assert_is_torchs(spec: Any, inputs: Inputs, **options: Any) -> None:
@@ -129,7 +125,7 @@ def test_an_empty_batch_has_empty_outputs_and_gradients_of_zero(steps: int) -> N
     assert_equal(gradients, jax.tree.map(jnp.zeros_like, inputs))
 
 
-@pytest.mark.parametrize("cut", [0, 3, 18])
+@pytest.mark.parametrize("cut", [3, 20])
 def test_two_halves_are_the_whole(cut: int) -> None:
     inputs = make_inputs(make_spec(num_layers=2, proj_size=P), steps=20)
 
@@ -225,7 +221,7 @@ def test_reversed_inputs_exchange_the_directions(steps: int) -> None:
 
 @pytest.mark.parametrize("remat", [1, 5, 18, 100, "sqrt"])
 def test_remat_changes_no_output_and_no_gradient(remat: Any) -> None:
-    inputs = make_inputs(make_spec(bidirectional=True, proj_size=P), steps=18)
+    inputs = make_inputs(make_spec(bidirectional=True), steps=18)
     assert_near(value_and_gradients(inputs, remat=remat), value_and_gradients(inputs))
 
 

@@ -12,13 +12,9 @@ from flax import nnx
 from lstm_jax import LSTMModel
 from tests.inputs import B, H, I, P, T, assert_equal, assert_near, cast, draw, like
 
+pytestmark = pytest.mark.usefixtures("float64")
+
 OUTPUTS = 3
-
-
-@pytest.fixture(autouse=True)
-def _x64() -> Any:
-    with jax.enable_x64(True):
-        yield
 
 
 class Twin(torch.nn.Module):

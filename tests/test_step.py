@@ -25,18 +25,14 @@ from tests.inputs import (
     plain_scan,
 )
 
+pytestmark = pytest.mark.usefixtures("float64")
+
 FORMS = [
     pytest.param({}, id="plain"),
     pytest.param({"input_size": H}, id="I=H"),
     pytest.param({"proj_size": P}, id="projection"),
     pytest.param({"bias": False}, id="no_bias"),
 ]
-
-
-@pytest.fixture(autouse=True)
-def _x64() -> Any:
-    with jax.enable_x64(True):
-        yield
 
 
 def layer_params(**changes: Any) -> LayerParams:
