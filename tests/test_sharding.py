@@ -62,9 +62,9 @@ def test_shard_map_over_the_batch_is_the_whole_batch(stack: Any, steps: int) -> 
 
 
 @pytest.mark.parametrize("given", [False, True], ids=["none", "replicated"])
-@pytest.mark.parametrize("options", [{}, {"lengths": True}, {"resets": True}], ids=str)
+@pytest.mark.parametrize("masked", [False, True], ids=["plain", "masked"])
 def test_shard_map_takes_no_state_or_a_replicated_one(
-    given: bool, options: Any
+    given: bool, masked: bool
 ) -> None:
     params, xs, _ = make_inputs(steps=18, batch=(B,))
     state = make_inputs(batch=(B // 2,)).state if given else None
