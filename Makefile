@@ -8,7 +8,9 @@ SEED ?= $(shell date +%s)
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input --quiet
-PYTEST := $(BIN)/python -m pytest
+# A file's tests share compiled programs, so a file stays with a worker; and one thread
+# of linear algebra in each, since more than there are cores wait for each other.
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 help:
 	@echo 'make parity    every number and gradient against torch: a table, reports/parity.json'

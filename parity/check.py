@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 import lstm_jax
@@ -18,7 +19,7 @@ DTYPES = ("float32", "float64")
 
 def check(
     module: Any,
-    params: Mapping[str, Any] | None = None,
+    params: Any = None,
     *,
     run: sides.Run = lstm_jax.lstm,
     batch: int | tuple[int, ...] = 3,
@@ -65,9 +66,12 @@ def check(
         The state before is ignored: hand it to the first step.
     """
     right = _params_of(module, dtype)
-    given = right if params is None else _cast(params, dtype)
+    given = right if params is None else _params_of(params, dtype)
     spec = lstm_jax.spec_of(right)
     batch = (batch,) if isinstance(batch, int) else tuple(batch)
+    sizes = {"batch": min(batch, default=0), "steps": steps, "seed": seed}
+    for name, value in sizes.items():
+        _refuse_negative(name, value)
     case = Case.of(spec, name="check", batch=batch, steps=steps, dtype=dtype, seed=seed)
     return compare(case, right, given, run=run, precision=precision, device=device)
 
@@ -91,13 +95,27 @@ def compare(
     theirs = problem if given is None else problem._replace(params=dict(given))
     exact = sides.of_oracle(problem)
     torch = sides.of_torch(problem) or {}
-    actual = sides.of_jax(run, theirs, precision=precision, device=device)
+    actual = sides.of_jax(_fresh(run), theirs, precision=precision, device=device)
     rows = [_row(key, exact[key], actual, torch, case.dtype) for key in exact]
     report = Report(case.name, rows, facts=_facts(case, precision, device))
     if report.ok:
         return report
     sentences = diagnose.advice(case, problem, theirs.params, actual, exact)
     return replace(report, advice=sentences)
+
+
+def _fresh(run: sides.Run) -> sides.Run:
+    """The function as a new one, so that no program of an earlier check is reused.
+
+    It may have changed since, or something it calls.
+    """
+    if run is lstm_jax.lstm:
+        return run
+
+    def fresh(*arrays: Any) -> Any:
+        return run(*arrays)
+
+    return fresh
 
 
 def _row(
@@ -132,7 +150,7 @@ def _params_of(module: Any, dtype: str) -> dict[str, np.ndarray]:
     if not isinstance(module, Mapping):
         if hasattr(module, "state_dict"):
             source = module.state_dict()
-        elif hasattr(module, "params"):
+        elif callable(getattr(module, "params", None)):
             source = module.params()
         else:
             raise TypeError(
@@ -143,6 +161,31 @@ def _params_of(module: Any, dtype: str) -> dict[str, np.ndarray]:
     return _cast(source, dtype)
 
 
+def _refuse_negative(name: str, value: int) -> None:
+    if not isinstance(value, int) or value < 0:
+        raise ValueError(
+            f"check: {name}={value!r} must be a whole number of 0 or more: arrays of "
+            "that size are drawn. Use the default."
+        )
+
+
+def _number(name: str, value: Any, dtype: str) -> np.ndarray:
+    """A weight as a finite array of the type that is checked."""
+    array = numpy_of(name, value, "check")
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        raise TypeError(
+            f"check: {name}.dtype={array.dtype} must be a floating type: the equations "
+            "are real. Convert a quantised model back first."
+        )
+    wrong = np.argwhere(~np.isfinite(array.astype(np.float64)))
+    if len(wrong):
+        raise ValueError(
+            f"check: {name} must be finite: it holds {len(wrong)} values that are not, "
+            f"the first at {wrong[0].tolist()}. Repair the weights first."
+        )
+    return array.astype(dtype)
+
+
 def _cast(params: Mapping[str, Any], dtype: str) -> dict[str, np.ndarray]:
     """The weights as arrays of the type that is checked, a cell's as one layer's."""
     if dtype not in DTYPES:
@@ -150,10 +193,7 @@ def _cast(params: Mapping[str, Any], dtype: str) -> dict[str, np.ndarray]:
             f"check: {dtype=} must be one of {', '.join(DTYPES)}: the tolerance is "
             "known for these. Use 'float32'."
         )
-    arrays = {
-        str(name): numpy_of(str(name), params[name], "check").astype(dtype)
-        for name in params
-    }
+    arrays = {str(name): _number(str(name), params[name], dtype) for name in params}
     if "weight_ih" in arrays:
         arrays = {f"{name}_l0": array for name, array in arrays.items()}
     return arrays

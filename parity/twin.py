@@ -13,6 +13,11 @@ class LSTMModel(torch.nn.Module):
 
     def __init__(self, lstm: torch.nn.LSTM, output_size: int) -> None:
         super().__init__()
+        if not lstm.batch_first:
+            raise ValueError(
+                "LSTMModel: lstm.batch_first must be True: the last step is taken from "
+                "the second axis. Use torch.nn.LSTM(..., batch_first=True)."
+            )
         features = (lstm.proj_size or lstm.hidden_size) * (1 + lstm.bidirectional)
         self.lstm = lstm
         self.fc = torch.nn.Linear(features, output_size)

@@ -285,3 +285,61 @@ def test_the_check_runs_without_torch(monkeypatch):
     assert report.ok
     assert all(row.torch is None for row in report.rows)
     assert np.isnan(report.ratio_to_torch())
+
+
+def test_a_function_that_changed_is_checked_anew():
+    right = True
+
+    def run(params, xs, state):
+        ys, after = lstm_jax.lstm(params, xs, state)
+        return (ys if right else 2 * ys), after
+
+    params = lstm_jax.init_params(jax.random.key(0), 5, 4)
+    assert parity.check(params, run=run).ok
+    right = False
+    assert not parity.check(params, run=run).ok
+
+
+def test_quantised_weights_are_refused():
+    params = dict(torch.nn.LSTM(5, 4).state_dict())
+    params["weight_hh_l0"] = params["weight_hh_l0"].to(torch.int8)
+    with pytest.raises(TypeError) as caught:
+        _ = parity.check(params)
+    assert str(caught.value) == (
+        "check: weight_hh_l0.dtype=int8 must be a floating type: the equations are "
+        "real. Convert a quantised model back first."
+    )
+
+
+@pytest.mark.parametrize("name", ["batch", "steps", "seed"])
+def test_sizes_below_zero_are_refused(name):
+    with pytest.raises(ValueError, match=name) as caught:
+        _ = parity.check(torch.nn.LSTM(5, 4), **{name: -1})
+    assert str(caught.value) == (
+        f"check: {name}=-1 must be a whole number of 0 or more: arrays of that size "
+        "are drawn. Use the default."
+    )
+
+
+def test_a_function_that_returns_no_pair_is_told_so():
+    def outputs_alone(_params, xs, _state):
+        return xs
+
+    def in_one_row(_params, xs, _state):
+        return xs, xs, None
+
+    for run, found in (
+        (outputs_alone, "an array"),
+        (in_one_row, "(an array, an array, NoneType)"),
+    ):
+        with pytest.raises(TypeError) as caught:
+            _ = parity.check(torch.nn.LSTM(5, 4), run=run)
+        assert str(caught.value).splitlines()[0] == (
+            f"check: run must return (ys, (h, c)), not {found}: outputs and the state "
+            "after are compared. Return both."
+        )
+
+
+def test_converted_modules_are_weights_too():
+    module = torch.nn.LSTM(5, 4)
+    assert parity.check(module, parity.from_torch(module)).ok

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -88,6 +89,16 @@ BAD = {
         "nothing.safetensors: there is no such file. Check the path; quote it if it "
         "has spaces."
     ),
+    "--prefix a.": (
+        "check: --prefix must come with FILE: it does nothing without. Leave it out."
+    ),
+    "--random 2 --dtype float64": (
+        "check: --dtype must come with FILE: it does nothing without. Leave it out."
+    ),
+    "--start 3": (
+        "check: --start must come with --random: it does nothing without. Leave it out."
+    ),
+    "--json .": ("check: --json . must be a file: it is a directory. Name one in it."),
     "x.pt --random 3": (
         "check: FILE and --random must not both be given: a draw has its own weights. "
         "Leave out one."
@@ -111,7 +122,10 @@ def test_a_file_without_an_lstm_is_bad_use(tmp_path, capsys):
     )
 
 
-@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["check", "--random", "0"]])
+REFUSED = [[], ["nonsense"], ["check", "--random", "0"], ["check", "--seed", "-1"]]
+
+
+@pytest.mark.parametrize("arguments", REFUSED)
 def test_what_argparse_refuses_exits_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         _ = main(arguments)
@@ -135,3 +149,52 @@ def test_names_from_a_file_are_not_markup(tmp_path, capsys):
     parity.write_tensors(tensors, path)
     assert main(["check", str(path)]) == 0
     assert "'[red]x[/].'" in capsys.readouterr().out
+
+
+def test_an_empty_name_is_not_no_name(capsys):
+    assert main(["check", ""]) == 2
+    assert capsys.readouterr().err.startswith("lstm-parity: . is a directory")
+
+
+def test_a_prefix_needs_no_last_dot(lstm_file, capsys):
+    assert main(["check", str(lstm_file), "--prefix", "cell"]) == 0
+    assert "ok: 1 of 1 LSTMs" in capsys.readouterr().out
+
+
+def test_an_lstm_that_is_not_whole_is_not_passed_over(tmp_path, capsys):
+    path = tmp_path / "cut.safetensors"
+    tensors = {f"a.{n}": a for n, a in torch.nn.LSTM(3, 2).state_dict().items()}
+    broken = torch.nn.LSTM(3, 2, 2).state_dict()
+    del broken["bias_hh_l1"]
+    parity.write_tensors(tensors | {f"b.{n}": a for n, a in broken.items()}, path)
+    assert main(["check", str(path)]) == 2
+    assert capsys.readouterr().err == (
+        "lstm-parity: LSTM at 'b.': missing 'bias_hh_l1'. Give the keys of one "
+        "torch.nn.LSTM, no more and no less.\n"
+    )
+    assert main(["check", str(path), "--prefix", "a."]) == 0
+
+
+def test_weights_that_are_not_finite_are_bad_use(tmp_path, capsys):
+    path = tmp_path / "nan.safetensors"
+    tensors = torch.nn.LSTM(3, 2).state_dict()
+    tensors["weight_hh_l0"][3, 1] = torch.nan
+    parity.write_tensors(tensors, path)
+    assert main(["check", str(path)]) == 2
+    assert capsys.readouterr().err == (
+        "lstm-parity: check: weight_hh_l0 must be finite: it holds 1 values that are "
+        "not, the first at [3, 1]. Repair the weights first.\n"
+    )
+
+
+def test_json_goes_through_links_and_into_pipes(lstm_file, tmp_path, capsys):
+    target, link = tmp_path / "target.json", tmp_path / "link.json"
+    _ = target.write_text("old")
+    link.symlink_to(target)
+    arguments = ["check", str(lstm_file), "--prefix", "cell", "--json"]
+    assert main([*arguments, str(link)]) == 0
+    assert link.is_symlink()
+    assert json.loads(target.read_text())[0]["ok"]
+    assert main([*arguments, "/dev/null"]) == 0
+    assert not Path("/dev/null").is_file()
+    assert "report: /dev/null" in capsys.readouterr().out

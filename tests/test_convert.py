@@ -181,3 +181,27 @@ def test_a_state_dict_runs_in_jax_as_it_is():
         theirs, (h, c) = module(torch.tensor(xs))
     for a, b in ((ys, theirs), (state.h, h), (state.c, c)):
         assert np.abs(np.asarray(a) - b.numpy()).max() < 1e-6
+
+
+def test_a_subclass_is_an_lstm():
+    class Mine(torch.nn.LSTM):
+        """A subclass of torch's."""
+
+    module = Mine(5, 4)
+    assert_same_bits(parity.from_torch(module).params(), module.state_dict())
+
+
+def test_a_twin_that_is_not_batch_first_is_refused():
+    with pytest.raises(ValueError, match="batch_first") as caught:
+        _ = TorchModel(torch.nn.LSTM(1, 4), 1)
+    assert str(caught.value) == (
+        "LSTMModel: lstm.batch_first must be True: the last step is taken from the "
+        "second axis. Use torch.nn.LSTM(..., batch_first=True)."
+    )
+
+
+def test_a_prefix_of_a_state_dict_needs_no_last_dot():
+    tensors = {"rnn.weight_ih": torch.ones(2, 3), "rnn2.weight_ih": torch.ones(1)}
+    for prefix in ("rnn", "rnn."):
+        found = parity.from_torch(tensors, prefix=prefix)
+        assert_same_bits(found, {"weight_ih": torch.ones(2, 3)})

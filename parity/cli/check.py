@@ -41,10 +41,10 @@ def add_to(commands: Any) -> None:
     add = parser.add_argument
     add("file", nargs="?", metavar="FILE", help="a .safetensors or torch state dict")
     add("--prefix", help="check the LSTM at this prefix in FILE alone")
-    add("--dtype", choices=parity.DTYPES, default="float32", help="type for FILE")
+    add("--dtype", choices=parity.DTYPES, help="type for FILE: float32 if not given")
     add("--random", type=_count, metavar="N", help="check N drawn sizes and weights")
-    add("--seed", type=int, default=0, metavar="S", help="of the draws and inputs")
-    add("--start", type=int, default=0, metavar="K", help="the first draw's number")
+    add("--seed", type=_number, default=0, metavar="S", help="of the draws and inputs")
+    add("--start", type=_number, metavar="K", help="the first draw's number")
     add("--device", help="jax's name of the device kind: cpu, gpu or tpu")
     add(
         "--precision",
@@ -57,14 +57,12 @@ def add_to(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; the exit code."""
-    if options.file and options.random:
-        raise ValueError(
-            "check: FILE and --random must not both be given: a draw has its own "
-            "weights. Leave out one."
-        )
+    _refuse_unused(options)
+    if options.json:
+        _check_writable(options.json)
     settings = {"precision": options.precision, "device": _device(options.device)}
     console = Console(soft_wrap=True, highlight=False, markup=False)
-    if options.file:
+    if options.file is not None:
         reports = _check_file(options, settings, console)
     elif options.random:
         reports = _check_random(options, settings, console)
@@ -76,11 +74,32 @@ def run(options: argparse.Namespace) -> int:
     return 0 if all(report.ok for report in reports) else 1
 
 
+def _number(text: str, least: int = 0) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} must be a whole number of {least} or more"
+        )
+    return int(text)
+
+
 def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} must be 1 or more")
-    return value
+    return _number(text, least=1)
+
+
+def _refuse_unused(options: argparse.Namespace) -> None:
+    """Refuse options that would do nothing."""
+    if options.file is not None and options.random:
+        raise ValueError(
+            "check: FILE and --random must not both be given: a draw has its own "
+            "weights. Leave out one."
+        )
+    for name, needed in (("prefix", "file"), ("dtype", "file"), ("start", "random")):
+        if getattr(options, name) is not None and getattr(options, needed) is None:
+            needs = "FILE" if needed == "file" else "--random"
+            raise ValueError(
+                f"check: --{name} must come with {needs}: it does nothing without. "
+                "Leave it out."
+            )
 
 
 def _device(name: str | None) -> Any:
@@ -118,11 +137,12 @@ def _check_file(
     options: argparse.Namespace, settings: dict[str, Any], console: Console
 ) -> list[Report]:
     tensors = parity.read_tensors(options.file)
-    found = parity.find_lstms(tensors)
-    if options.prefix is not None:
-        found = [one for one in found if one.prefix == options.prefix]
+    prefix = options.prefix
+    if prefix and not prefix.endswith("."):
+        prefix = f"{prefix}."
+    found = parity.find_lstms(tensors, prefix)
     if not found:
-        at = "" if options.prefix is None else f" at prefix {options.prefix!r}"
+        at = "" if prefix is None else f" at prefix {prefix!r}"
         names = ", ".join(sorted(tensors)[:6]) or "nothing"
         raise ValueError(
             f"check: {options.file} must hold an LSTM{at}: weights named as in torch, "
@@ -131,7 +151,10 @@ def _check_file(
     reports = []
     for one in found:
         report = parity.check(
-            one.lstm_params, dtype=options.dtype, seed=options.seed, **settings
+            one.lstm_params,
+            dtype=options.dtype or "float32",
+            seed=options.seed,
+            **settings,
         )
         title = f"{one.kind} at {one.prefix!r} in {options.file}: {one.sizes()}"
         reports.append(replace(report, title=title))
@@ -143,7 +166,8 @@ def _check_file(
 def _check_random(
     options: argparse.Namespace, settings: dict[str, Any], console: Console
 ) -> list[Report]:
-    draws = range(options.start, options.start + options.random)
+    start = options.start or 0
+    draws = range(start, start + options.random)
     reports = []
     for index in _progress(draws, "drawing"):
         if index % DRAWS_PER_SHAPE == 0:
@@ -183,9 +207,25 @@ def _progress(items: Any, what: str) -> Iterator[Any]:
     yield from track(items, what, console=console, disable=not console.is_terminal)
 
 
-def _write_json(path: Path, reports: list[Report]) -> None:
+def _check_writable(path: Path) -> None:
+    """Refuse a path for --json before the check runs, not after."""
+    if path.is_dir():
+        raise ValueError(
+            f"check: --json {path} must be a file: it is a directory. Name one in it."
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.part")
+
+
+def _write_json(path: Path, reports: list[Report]) -> None:
+    """Write beside and rename; a device or a pipe is written to as it is."""
     text = json.dumps([json.loads(report.to_json()) for report in reports], indent=1)
-    _ = beside.write_text(text + "\n", encoding="utf8")
-    _ = beside.replace(path)
+    if path.exists() and not path.is_file():
+        _ = path.write_text(text + "\n", encoding="utf8")
+        return
+    path = path.resolve()
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        _ = beside.write_text(text + "\n", encoding="utf8")
+        _ = beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

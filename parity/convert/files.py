@@ -1,6 +1,9 @@
 """Tensors in files: safetensors (without torch) and torch state dicts, read safely."""
 
 import os
+import pickle
+import struct
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,18 @@ from safetensors.numpy import load_file, save_file
 
 from parity.convert.torch import numpy_of
 
+# What torch's unpickler is seen to raise on files that are no state dict.
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    struct.error,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
 
 
@@ -83,7 +98,7 @@ def write_tensors(tensors: Mapping[str, Any], path: str | os.PathLike[str]) -> N
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
     try:
         return load_file(path)
-    except (SafetensorError, KeyError) as error:
+    except (SafetensorError, KeyError, AttributeError) as error:
         raise ValueError(
             f"{path} cannot be read as safetensors: {error}. "
             "Fetch or save it again; a torch pickle has another suffix."
@@ -98,15 +113,15 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
             f"{path}: reading a torch file needs torch. "
             "Use pip install 'lstm-jax[parity]', or a .safetensors file."
         ) from error
-    import pickle
-
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        first = str(error).strip().splitlines()[0]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's advice on files it cannot read
+            found = torch.load(path, map_location="cpu", weights_only=True)
+    except _UNREADABLE as error:
         raise ValueError(
-            f"{path} cannot be read as a torch state dict: {first} "
-            "Save it again with torch.save(module.state_dict(), path)."
+            f"{path} cannot be read as a torch state dict: it holds other things than "
+            "tensors, or is damaged. Save it again with "
+            "torch.save(module.state_dict(), path)."
         ) from error
     if not isinstance(found, Mapping) or not all(
         isinstance(a, torch.Tensor) for a in found.values()

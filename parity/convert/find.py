@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import lstm_jax
@@ -40,17 +40,20 @@ class Found:
         return ", ".join(parts)
 
 
-def find_lstms(tensors: Mapping[str, Any]) -> list[Found]:
+def find_lstms(tensors: Mapping[str, Any], prefix: str | None = None) -> list[Found]:
     """Every LSTM and LSTMCell among tensors, in the order of their prefixes.
 
-    A GRU or a plain RNN has the same names with three gates or one: what does not have
-    four of equal size is passed over.
+    A GRU or a plain RNN has the same names, with three gates or one: it is passed over.
 
     Args:
         tensors: Names to arrays of any framework.
+        prefix: Look at this prefix alone; None means everywhere.
 
     Returns:
-        The LSTMs that are whole.
+        The LSTMs.
+
+    Raises:
+        ValueError: If one is not whole, or its shapes do not fit together.
 
     Example:
         >>> params = lstm_jax.init_params(jax.random.key(0), 3, 4)
@@ -61,18 +64,30 @@ def find_lstms(tensors: Mapping[str, Any]) -> list[Found]:
     groups: dict[tuple[str, str], dict[str, Any]] = {}
     for name in tensors:
         match = _KEY.fullmatch(str(name))
-        if match:
+        if match and prefix in (None, match["prefix"]):
             kind = "LSTM" if match["layer"] else "LSTMCell"
             short = match["kind"] + (match["layer"] or "")
             groups.setdefault((match["prefix"], kind), {})[short] = tensors[name]
-    found = (_found(*key, params) for key, params in sorted(groups.items()))
-    return [one for one in found if one is not None]
+    return [
+        _found(*key, params)
+        for key, params in sorted(groups.items())
+        if not _has_other_gates(params)
+    ]
 
 
-def _found(prefix: str, kind: str, params: dict[str, Any]) -> Found | None:
+def _has_other_gates(params: Mapping[str, Any]) -> bool:
+    """Whether it is a GRU, with three gates, or a plain RNN, with one."""
+    for name, array in params.items():
+        if name.startswith("weight_hh") and len(array.shape) == 2:
+            rows, columns = array.shape
+            return rows in (columns, 3 * columns)
+    return False
+
+
+def _found(prefix: str, kind: str, params: dict[str, Any]) -> Found:
     one = Found(prefix, kind, params, lstm_jax.LSTMSpec(input_size=0, hidden_size=0))
     try:
-        spec = lstm_jax.spec_of(one.lstm_params)
-    except ValueError:
-        return None
-    return Found(prefix, kind, params, spec)
+        return replace(one, spec=lstm_jax.spec_of(one.lstm_params))
+    except ValueError as error:
+        sentence = str(error).removeprefix("spec_of: ")
+        raise ValueError(f"{kind} at {prefix!r}: {sentence}") from None

@@ -70,8 +70,8 @@ def from_torch(source: Any, *, prefix: str = "") -> Any:
     Args:
         source: `torch.nn.LSTM`, `torch.nn.LSTMCell`, the twin of `LSTMModel`, a larger
             module that has one of them at `prefix`, or a state dict.
-        prefix: Where the LSTM is in a larger model, such as `"encoder.lstm."`; of a
-            state dict, the keys that start with it are taken, without it.
+        prefix: Where the LSTM is in a larger model, such as `"encoder.lstm."`, with or
+            without the last dot; of a state dict, the keys below it are taken.
 
     Returns:
         `lstm_jax.LSTM`, `LSTMCell` or `LSTMModel`, with `batch_first` and `dropout` of
@@ -94,12 +94,13 @@ def from_torch(source: Any, *, prefix: str = "") -> Any:
         return _from_state_dict(source, prefix)
     module = _submodule(source, prefix)
     params = _from_state_dict(module.state_dict(), "")
-    kind = type(module).__name__
-    if kind == "LSTM":
+    import torch
+
+    if isinstance(module, torch.nn.LSTM):
         return lstm_jax.LSTM.from_params(
             params, batch_first=module.batch_first, dropout=module.dropout
         )
-    if kind == "LSTMCell":
+    if isinstance(module, torch.nn.LSTMCell):
         return lstm_jax.LSTMCell.from_params(params)
     return lstm_jax.LSTMModel.from_params(params, dropout=module.lstm.dropout)
 
@@ -167,6 +168,8 @@ def _loaded(module: Any, state_dict: Mapping[str, "torch.Tensor"]) -> Any:
 
 
 def _from_state_dict(source: Mapping[str, Any], prefix: str) -> dict[str, Array]:
+    """The part of a state dict below a prefix."""
+    prefix = f"{prefix}." if prefix and not prefix.endswith(".") else prefix
     found = {str(name): source[name] for name in source if str(name).startswith(prefix)}
     if not found:
         raise ValueError(
