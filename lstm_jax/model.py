@@ -159,7 +159,9 @@ class LSTMModel(nnx.Module):
         _checks.check_last_step("LSTMModel", ys.shape)
         if lengths is None:
             return self.fc(ys[..., -1, :])
-        last = jnp.clip(jnp.asarray(lengths) - 1, 0)[..., None, None]
+        # Signed, for 0 - 1 of uint8 is 255; within T, as `lstm` clamps what is traced.
+        last = jnp.asarray(lengths).astype(jnp.int32) - 1
+        last = jnp.clip(last, 0, ys.shape[-2] - 1)[..., None, None]
         return self.fc(jnp.take_along_axis(ys, last, axis=-2)[..., 0, :])
 
 

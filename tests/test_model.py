@@ -109,6 +109,23 @@ def test_a_row_of_length_zero_predicts_the_bias() -> None:
     assert_equal(found[1], jnp.asarray(params["fc.bias"]))
 
 
+def test_traced_lengths_past_the_end_are_clamped() -> None:
+    _, params = make_twin()
+    model, xs = LSTMModel.from_params(params), draw((B, 5, I))
+    found = jax.jit(lambda n: model(xs, lengths=n))(np.array([5, 6, 9]))
+    assert_near(found, model(xs))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint32", "int64"])
+def test_lengths_of_every_integer_type_are_the_same(dtype: str) -> None:
+    _, params = make_twin()
+    model, xs = LSTMModel.from_params(params), draw((B, 5, I))
+    lengths = np.array([5, 0, 3])
+    found = model(xs, lengths=lengths.astype(dtype))
+    assert_equal(found, model(xs, lengths=lengths))
+    assert_equal(found[1], jnp.asarray(params["fc.bias"]))
+
+
 def test_batch_axes_and_none_are_rows() -> None:
     _, params = make_twin()
     model, xs = LSTMModel.from_params(params), draw((2, B, T, I))
