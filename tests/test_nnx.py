@@ -9,7 +9,14 @@ import pytest
 import torch
 from flax import nnx
 
-from lstm_jax import LSTM, LSTMCell, LSTMState, init_params, lstm
+from lstm_jax import (
+    LSTM,
+    LSTMCell,
+    LSTMState,
+    init_params,
+    lstm,
+    lstm_step,
+)
 from tests.inputs import (
     B,
     H,
@@ -20,6 +27,7 @@ from tests.inputs import (
     assert_near,
     cast,
     draw,
+    layer_of,
     make_inputs,
     make_params,
     make_spec,
@@ -53,6 +61,26 @@ def test_a_module_from_parameters_is_lstm(stack: Any) -> None:
     assert_equal(module(xs), lstm(params, xs))
     assert list(module.params()) == list(params)
     assert_equal(module.params(), cast(params, "float64"))
+
+
+@pytest.mark.usefixtures("no_jaxtyping")
+def test_a_modules_attributes_are_parameters_also_under_jit_and_grad() -> None:
+    params, xs, state = make_inputs()
+    module, rows = LSTM.from_params(params), jax.tree.map(lambda a: a[0], state)
+
+    def run(params: Any) -> Any:
+        return lstm(params, xs, state), lstm_step(layer_of(params), xs[0], rows)
+
+    def of_module(module: Any) -> Any:
+        return run({name: getattr(module, name) for name in params})
+
+    def loss(out: Any) -> Any:
+        return jnp.sum(out[0][0] ** 2) + jnp.sum(out[1].c)
+
+    assert_equal(of_module(module), run(params))
+    assert_near(jax.jit(of_module)(module), run(params))
+    found = jax.grad(lambda module: loss(of_module(module)))(module)
+    assert_near(found.params(), jax.grad(lambda params: loss(run(params)))(params))
 
 
 def test_options_are_handed_on() -> None:

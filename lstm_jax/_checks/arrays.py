@@ -23,9 +23,11 @@ def floating(where: str, name: str, value: Any) -> Array:
 
 
 def as_array(where: str, name: str, value: Any) -> Array:
-    """`value` as a JAX array; torch tensors of the common types are read too."""
+    """`value` as a JAX array; an `nnx.Param` and most torch tensors are read too."""
     if isinstance(value, jax.Array):
         return value
+    if hasattr(value, "__jax_array__"):  # an nnx.Param, around a tracer or an array
+        return as_array(where, name, value.__jax_array__())
     if not isinstance(value, np.generic) and not hasattr(value, "__array__"):
         raise TypeError(
             f"{where}: {name} must be an array, not {type(value).__name__}: "
