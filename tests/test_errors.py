@@ -131,7 +131,7 @@ KEYS: list[Row] = [
         (
             "lstm: missing 'weight_hh_l0', 'weight_ih_l0'; "
             f"not used: {quoted(prefixed('enc.', PARAMS))}. "
-            "Use prefix='enc.' if the LSTM is part of a larger model."
+            "Take its part with parity.from_torch(state_dict, prefix='enc.')."
         ),
     ),
     (

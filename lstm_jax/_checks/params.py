@@ -154,7 +154,7 @@ def refuse_keys(where: str, found: Iterable[str], expected: Iterable[str]) -> No
         if key.endswith(required) and key != required
     )
     cure = (
-        f"Use prefix={prefixes[0]!r} if the LSTM is part of a larger model."
+        f"Take its part with parity.from_torch(state_dict, prefix={prefixes[0]!r})."
         if prefixes
         else "Give the keys of one torch.nn.LSTM, no more and no less."
     )
