@@ -2,6 +2,7 @@
 
 import json
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -313,8 +314,9 @@ def test_quantised_weights_are_refused():
 
 @pytest.mark.parametrize("name", ["batch", "steps", "seed"])
 def test_sizes_below_zero_are_refused(name):
+    sizes: Any = {name: -1}
     with pytest.raises(ValueError, match=name) as caught:
-        _ = parity.check(torch.nn.LSTM(5, 4), **{name: -1})
+        _ = parity.check(torch.nn.LSTM(5, 4), **sizes)
     assert str(caught.value) == (
         f"check: {name}=-1 must be a whole number of 0 or more: arrays of that size "
         "are drawn. Use the default."
