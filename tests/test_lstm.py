@@ -225,6 +225,22 @@ def test_remat_changes_no_output_and_no_gradient(remat: Any) -> None:
     assert_near(value_and_gradients(inputs, remat=remat), value_and_gradients(inputs))
 
 
+def test_remat_takes_a_fraction_of_the_memory() -> None:
+    """A thirteenth, measured; without `jax.checkpoint` it takes more than None does."""
+    inputs = make_inputs(steps=2048)
+
+    def memory(remat: Any) -> int:
+        def last(params: Any) -> Any:
+            return jnp.sum(lstm(params, *inputs[1:], remat=remat)[1].h)
+
+        program = jax.jit(jax.grad(last)).lower(inputs.params).compile()
+        analysis = program.memory_analysis()
+        assert analysis is not None
+        return analysis.temp_size_in_bytes
+
+    assert 5 * memory("sqrt") < memory(None)
+
+
 @pytest.mark.parametrize("remat", [1, "sqrt"])
 def test_remat_takes_no_steps(remat: Any) -> None:
     inputs = make_inputs(steps=0)
@@ -292,6 +308,28 @@ def test_half_precision_is_near_float64(dtype: str) -> None:
     for a, e in zip(jax.tree.leaves((ys, after)), jax.tree.leaves(exact), strict=True):
         error = np.max(np.abs(np.asarray(a, np.float64) - e)) / np.max(np.abs(e))
         assert 0 < error < 32 * float(jnp.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_gradients_of_weights_are_sums_in_float32(dtype: str) -> None:
+    """Within 2 roundings after 256 chunks: 0.4 and 0.9, where half sums miss 8 and 5.
+
+    All outputs have cotangents of one sign: what the chunks add does not cancel.
+    """
+    params, xs, _ = make_inputs(make_spec(bidirectional=True), steps=4096)
+    cotangent = 1 + np.abs(draw((B, 2 * H)))
+
+    def gradients(params: Any, dtype: str | None = None) -> Any:
+        def loss(params: Any) -> Any:
+            ys, _ = lstm(params, xs, dtype=dtype)
+            return jnp.mean(ys.astype("float64") * cotangent)
+
+        return jax.grad(loss)(params)
+
+    exact, found = gradients(params), gradients(cast(params, "float32"), dtype)
+    for name, gradient in found.items():
+        error = np.max(np.abs(gradient - exact[name])) / np.max(np.abs(exact[name]))
+        assert 0 < error < 2 * float(jnp.finfo(dtype).eps), name
 
 
 def test_numpy_arrays_are_jax_arrays() -> None:
