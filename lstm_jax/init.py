@@ -101,6 +101,7 @@ def spec_of(params: Mapping[str, Any]) -> LSTMSpec:
 
     Raises:
         ValueError: If the keys and shapes are not those of one LSTM.
+        TypeError: If `params` is no mapping, or a value has no shape.
 
     Example:
         >>> spec_of(init_params(jax.random.key(0), 3, 4, bidirectional=True)).shapes()
@@ -109,7 +110,7 @@ def spec_of(params: Mapping[str, Any]) -> LSTMSpec:
          'weight_ih_l0_reverse': (16, 3), 'weight_hh_l0_reverse': (16, 4),
          'bias_ih_l0_reverse': (16,), 'bias_hh_l0_reverse': (16,)}
     """
-    return _checks.read_spec("spec_of", params)
+    return _checks.read_spec("spec_of", _checks.read_shaped("spec_of", params))
 
 
 def make_spec(

@@ -15,8 +15,10 @@ from lstm_jax import (
     init_params,
     lstm,
     lstm_step,
+    spec_of,
 )
 from tests.wrong import (
+    CELL,
     DRAWN,
     ENTERS,
     KEY,
@@ -266,6 +268,32 @@ INIT: list[Row] = [
 ]
 
 
+SPECS: list[Row] = [
+    (
+        lambda: spec_of(None),  # pyright: ignore[reportArgumentType]
+        TypeError,
+        (
+            "spec_of: params must be a mapping from torch's names to arrays, not "
+            "NoneType: a state dict is the parameter tree. Use module.params() or a "
+            "state dict."
+        ),
+    ),
+    (
+        lambda: spec_of(CELL | {"weight_ih_l0": [[1.0]]}),
+        TypeError,
+        (
+            "spec_of: weight_ih_l0 must be an array, not list: the sizes are read off "
+            "its shape. Use numpy.asarray."
+        ),
+    ),
+    (
+        lambda: spec_of(PARAMS | {3: XS}),  # pyright: ignore[reportArgumentType]
+        ValueError,
+        f"spec_of: not used: '3'. {ONE_LSTM}",
+    ),
+]
+
+
 @pytest.mark.parametrize("row", OPTIONS, ids=lambda row: row[2][:40])
 def test_an_option_that_there_is_not(row: Row) -> None:
     assert_raises(row)
@@ -278,6 +306,11 @@ def test_a_step_whose_arguments_do_not_fit(row: Row) -> None:
 
 @pytest.mark.parametrize("row", INIT, ids=lambda row: row[2][:40])
 def test_parameters_that_cannot_be_drawn(row: Row) -> None:
+    assert_raises(row)
+
+
+@pytest.mark.parametrize("row", SPECS, ids=lambda row: row[2][:40])
+def test_parameters_that_have_no_spec(row: Row) -> None:
     assert_raises(row)
 
 

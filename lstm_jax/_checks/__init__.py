@@ -38,6 +38,7 @@ from lstm_jax._checks.params import (
     check_step as check_step,
     read_cell_spec as read_cell_spec,
     read_params as read_params,
+    read_shaped as read_shaped,
     read_spec as read_spec,
     refuse_keys as refuse_keys,
 )

@@ -17,13 +17,30 @@ _REQUIRED = ("weight_ih", "weight_hh")
 
 def read_params(where: str, params: Any) -> dict[str, Array]:
     """A flat mapping of torch's names to arrays."""
+    named = _named(where, params)
+    return {name: floating(where, name, value) for name, value in named.items()}
+
+
+def read_shaped(where: str, params: Any) -> dict[str, Any]:
+    """A flat mapping of torch's names to arrays of any framework."""
+    named = _named(where, params)
+    for name, value in named.items():
+        if not hasattr(value, "shape"):
+            raise TypeError(
+                f"{where}: {name} must be an array, not {type(value).__name__}: the "
+                "sizes are read off its shape. Use numpy.asarray."
+            )
+    return named
+
+
+def _named(where: str, params: Any) -> dict[str, Any]:
     if not isinstance(params, Mapping):
         raise TypeError(
             f"{where}: params must be a mapping from torch's names to arrays, not "
             f"{type(params).__name__}: a state dict is the parameter tree. "
             "Use module.params() or a state dict."
         )
-    return {str(key): floating(where, str(key), params[key]) for key in params}
+    return {str(key): params[key] for key in params}
 
 
 def read_spec(where: str, params: Mapping[str, Any]) -> LSTMSpec:
