@@ -51,7 +51,7 @@ def init_params(
 
     Raises:
         ValueError: If a size is out of range, or a forget bias has no bias to go into.
-        TypeError: If `dtype` is not a floating type.
+        TypeError: If `dtype` is not a floating type, or a flag is not True or False.
 
     Example:
         >>> params = init_params(jax.random.key(0), 3, 4, forget_bias=1.0)
@@ -124,6 +124,8 @@ def make_spec(
 ) -> LSTMSpec:
     """The spec of torch's constructor arguments, checked."""
     _checks.check_sizes(where, input_size, hidden_size, num_layers, proj_size)
+    _checks.check_flag(where, "bias", bias)
+    _checks.check_flag(where, "bidirectional", bidirectional)
     return LSTMSpec(
         input_size=int(input_size),
         hidden_size=int(hidden_size),

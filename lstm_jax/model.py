@@ -33,8 +33,8 @@ class LSTMModel(nnx.Module):
         rngs: Source of the initial parameters, stream `params`.
 
     Raises:
-        ValueError: If a size is out of range.
-        TypeError: If a type is not floating.
+        ValueError: If a size is out of range, or an option is none there is.
+        TypeError: If a type is not floating, or a flag is not True or False.
 
     Example:
         >>> model = LSTMModel(1, 64, 1, rngs=nnx.Rngs(0))

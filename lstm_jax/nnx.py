@@ -9,7 +9,7 @@ from flax import nnx
 from flax.nnx.nn.recurrent import RNNCellBase
 from jaxtyping import Array, Bool
 
-from lstm_jax import _checks
+from lstm_jax import _checks, backends
 from lstm_jax._types import (
     AnyArray,
     DTypeLike,
@@ -76,8 +76,8 @@ class LSTM(WithParams):
         rngs: Source of the initial parameters, stream `params`.
 
     Raises:
-        ValueError: If a size is out of range.
-        TypeError: If a type is not floating.
+        ValueError: If a size is out of range, or an option is none there is.
+        TypeError: If a type is not floating, or a flag is not True or False.
 
     Example:
         >>> model = LSTM(3, 4, num_layers=2, rngs=nnx.Rngs(0))
@@ -114,10 +114,11 @@ class LSTM(WithParams):
         _checks.check_flag("LSTM", "batch_first", batch_first)
         _checks.check_rate("LSTM", dropout)
         _checks.check_remat("LSTM", remat)
+        backends.check_name("LSTM", backend)
         self.batch_first = batch_first
         self.dropout = dropout
         self.dtype = _checks.dtype("LSTM", "dtype", dtype)
-        self.precision = precision
+        self.precision = _checks.precision("LSTM", precision)
         self.remat = remat
         self.backend = backend
         params = init_params(
@@ -257,8 +258,8 @@ class LSTMCell(WithParams, RNNCellBase):
         rngs: Source of the initial parameters, stream `params`.
 
     Raises:
-        ValueError: If a size is out of range.
-        TypeError: If a type is not floating.
+        ValueError: If a size is out of range, or an option is none there is.
+        TypeError: If a type is not floating, or a flag is not True or False.
 
     Example:
         >>> cell = LSTMCell(3, 4, rngs=nnx.Rngs(0))
@@ -282,7 +283,7 @@ class LSTMCell(WithParams, RNNCellBase):
     ) -> None:
         self.spec = make_spec("LSTMCell", input_size, hidden_size, 1, bias, False, 0)
         self.dtype = _checks.dtype("LSTMCell", "dtype", dtype)
-        self.precision = precision
+        self.precision = _checks.precision("LSTMCell", precision)
         key = _params_key("LSTMCell", rngs)
         params = init_params(key, input_size, hidden_size, bias=bias, dtype=param_dtype)
         for name, array in params.items():
@@ -373,6 +374,11 @@ def _params_key(where: str, rngs: nnx.Rngs) -> Array:
         raise TypeError(
             f"{where}: rngs must be nnx.Rngs, not {type(rngs).__name__}: the initial "
             "parameters are drawn from its stream params. Use nnx.Rngs(seed)."
+        )
+    if not hasattr(rngs, "params"):
+        raise ValueError(
+            f"{where}: rngs must have a stream named params: the initial parameters "
+            "are drawn from it. Use nnx.Rngs(params=seed)."
         )
     return rngs.params()
 

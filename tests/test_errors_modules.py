@@ -8,7 +8,6 @@ from lstm_jax import (
     LSTM,
     LSTMCell,
     LSTMModel,
-    linen,
 )
 from tests.wrong import (
     BOTH,
@@ -20,17 +19,18 @@ from tests.wrong import (
     ONE_LSTM,
     OTHERS,
     PARAMS,
+    PRODUCTS,
     RATE,
     REAL,
     RESETS,
     ROWS,
     SIZE,
     STEPS,
+    THESE,
     XS,
     C,
     H,
     Row,
-    apply,
     assert_raises,
     quoted,
     with_module,
@@ -69,6 +69,46 @@ MODULES: list[Row] = [
         with_module(dtype="int8"),
         TypeError,
         f"LSTM: dtype='int8' must be a floating type: {REAL}",
+    ),
+    *(
+        (
+            with_module(**{flag: value}),
+            TypeError,
+            (
+                f"LSTM: {flag} must be True or False, not {type(value).__name__}: it "
+                "is a flag. Use one of them."
+            ),
+        )
+        for flag, value in (("bias", "no"), ("bidirectional", 3))
+    ),
+    (
+        with_module(precision="bogus"),
+        ValueError,
+        f"LSTM: precision='bogus' {PRODUCTS} Use 'highest', 'high', 'default' or None.",
+    ),
+    (
+        with_module(backend="bogus"),
+        ValueError,
+        f"LSTM: backend='bogus' must be one of 'auto', 'xla': {THESE}",
+    ),
+    (
+        with_module(rngs=nnx.Rngs(dropout=0)),
+        ValueError,
+        (
+            "LSTM: rngs must have a stream named params: the initial parameters are "
+            "drawn from it. Use nnx.Rngs(params=seed)."
+        ),
+    ),
+    *(
+        (
+            lambda shape=shape: LSTM.from_params(PARAMS).initial_state(shape),  # pyright: ignore[reportArgumentType]
+            ValueError,
+            (
+                f"LSTM.initial_state: batch_shape={shape} must be whole numbers of "
+                "0 or more: they are the sizes of the batch axes. Use (3,) for 3 rows."
+            ),
+        )
+        for shape in ((-1,), (3, 1.5), ("3",))
     ),
     (
         with_module(rngs=0),
@@ -161,6 +201,30 @@ MODULES: list[Row] = [
 
 
 CELLS: list[Row] = [
+    (
+        lambda: LSTMCell(5, 4, "no", rngs=nnx.Rngs(0)),  # pyright: ignore[reportArgumentType]
+        TypeError,
+        (
+            "LSTMCell: bias must be True or False, not str: it is a flag. "
+            "Use one of them."
+        ),
+    ),
+    (
+        lambda: LSTMCell(5, 4, precision="bogus", rngs=nnx.Rngs(0)),
+        ValueError,
+        (
+            f"LSTMCell: precision='bogus' {PRODUCTS} "
+            "Use 'highest', 'high', 'default' or None."
+        ),
+    ),
+    (
+        lambda: LSTMCell(5, 4, rngs=nnx.Rngs(dropout=0)),
+        ValueError,
+        (
+            "LSTMCell: rngs must have a stream named params: the initial parameters "
+            "are drawn from it. Use nnx.Rngs(params=seed)."
+        ),
+    ),
     (
         lambda: LSTMCell(0, 4, rngs=nnx.Rngs(0)),
         ValueError,
@@ -274,76 +338,6 @@ MODELS: list[Row] = [
 ]
 
 
-LINEN: list[Row] = [
-    (
-        lambda: linen.LSTM(5, 0).init(KEY, XS),
-        ValueError,
-        f"linen.LSTM: hidden_size=0 {SIZE}",
-    ),
-    (
-        apply(linen.LSTM(5, 4), PARAMS, XS),
-        ValueError,
-        (
-            "linen.LSTM: not used: 'bias_hh_l1', 'bias_ih_l1', 'weight_hh_l1', "
-            f"'weight_ih_l1'. {ONE_LSTM}"
-        ),
-    ),
-    (
-        apply(linen.LSTM(5, 4, 2), without(PARAMS, "bias_hh_l1"), XS),
-        ValueError,
-        f"linen.LSTM: missing 'bias_hh_l1'. {ONE_LSTM}",
-    ),
-    (
-        apply(linen.LSTM(5, 4, 2, dropout=0.5), PARAMS, XS),
-        ValueError,
-        (
-            "linen.LSTM: rngs must have a key named 'dropout': dropout acts between "
-            "the layers. Use apply(..., rngs={'dropout': key}), or deterministic=True "
-            "to evaluate."
-        ),
-    ),
-    (
-        apply(linen.LSTM.from_params(BOTH), BOTH, XS[0], (H, C), method="step"),
-        ValueError,
-        (
-            "linen.LSTM.step: bidirectional must be False: the reverse direction "
-            "starts from the end of the sequence. Run the whole sequence instead."
-        ),
-    ),
-    (
-        apply(linen.LSTMCell(5, 4), CELL, (ROWS.c, ROWS.h), XS[0]),
-        TypeError,
-        (
-            "linen.LSTMCell: carry must be an LSTMState, not tuple: Flax orders a bare "
-            "tuple (c, h), torch (h, c). Use LSTMState(h=h, c=c)."
-        ),
-    ),
-    (
-        apply(linen.LSTMCell(5, 4), CELL, ROWS, XS[0, :, :3]),
-        ValueError,
-        (
-            "linen.LSTMCell: x.shape=(3, 3) must end in 5, the input features of "
-            "`weight_ih`."
-        ),
-    ),
-    (
-        lambda: linen.LSTM.from_params(PARAMS, num_layers=2),
-        TypeError,
-        "linen.LSTM.from_params: options must be among batch_first, dropout, dtype, "
-        "param_dtype, precision, remat, backend, name, parent, not num_layers: "
-        + OTHERS,
-    ),
-    (
-        lambda: linen.LSTM(5, 4).initial_state(3),  # pyright: ignore[reportArgumentType]
-        TypeError,
-        (
-            "linen.LSTM.initial_state: batch_shape must be a tuple of sizes, not int: "
-            "there may be any number of batch axes. Use (3,) for 3 rows."
-        ),
-    ),
-]
-
-
 @pytest.mark.parametrize("row", MODULES, ids=lambda row: row[2][:40])
 def test_a_module_used_wrongly(row: Row) -> None:
     assert_raises(row)
@@ -356,9 +350,4 @@ def test_a_cell_used_wrongly(row: Row) -> None:
 
 @pytest.mark.parametrize("row", MODELS, ids=lambda row: row[2][:40])
 def test_a_model_used_wrongly(row: Row) -> None:
-    assert_raises(row)
-
-
-@pytest.mark.parametrize("row", LINEN, ids=lambda row: row[2][:40])
-def test_a_linen_module_used_wrongly(row: Row) -> None:
     assert_raises(row)

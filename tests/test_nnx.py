@@ -202,6 +202,17 @@ def test_the_initial_state_is_the_one_of_a_call_without() -> None:
         assert not any(np.any(np.asarray(a)) for a in zeros)
 
 
+@pytest.mark.usefixtures("no_jaxtyping")
+def test_the_initial_state_has_sizes_of_any_integer_type_and_symbolic_ones() -> None:
+    module = LSTM.from_params(make_params(make_spec()))
+    sizes: Any = (np.int64(2), 0)
+    assert module.initial_state(sizes).h.shape == (1, 2, 0, H)
+    sizes = jax.export.symbolic_shape("rows")
+    xs = jax.ShapeDtypeStruct((*sizes, I), "float64")
+    state = jax.eval_shape(lambda xs: module.initial_state(xs.shape[:-1]), xs)
+    assert state.h.shape == (1, *sizes, H)
+
+
 def test_dropout_needs_a_key_or_rngs_unless_deterministic() -> None:
     params, xs, _ = make_inputs(make_spec(num_layers=2))
     module, key = LSTM.from_params(params, dropout=0.5), jax.random.key(3)

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.export import is_symbolic_dim
 
 from lstm_jax._types import LSTMSpec, Precision
 
@@ -107,7 +108,16 @@ def check_batch_shape(where: str, value: Any) -> tuple[int, ...]:
             f"{type(value).__name__}: there may be any number of batch axes. Use (3,) "
             "for 3 rows."
         )
+    if not all(is_symbolic_dim(size) or _is_size(size) for size in value):
+        raise ValueError(
+            f"{where}: batch_shape={tuple(value)} must be whole numbers of 0 or "
+            "more: they are the sizes of the batch axes. Use (3,) for 3 rows."
+        )
     return tuple(value)
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and int(value) >= 0
 
 
 def check_known(where: str, options: Iterable[str], known: str) -> None:

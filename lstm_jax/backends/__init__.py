@@ -29,20 +29,29 @@ def choose(name: str, spec: LSTMSpec) -> str:
         ValueError: If there is no backend of that name.
         NotImplementedError: If the backend cannot run `spec`.
     """
+    check_name("lstm", name)
     if name == "auto":
         return next(auto for auto in AUTO if not BACKENDS[auto].unsupported(spec))
-    if not isinstance(name, str) or name not in BACKENDS:
-        raise ValueError(
-            f"lstm: backend={name!r} must be one of 'auto', "
-            f"{', '.join(map(repr, BACKENDS))}: these are the ones there are. "
-            "Use 'auto'."
-        )
     if reason := BACKENDS[name].unsupported(spec):
         raise NotImplementedError(
             f"backend={name!r} cannot run this layer: {reason} Use backend='auto', or "
             "ask `lstm_jax.backends.explain(spec)` which can."
         )
     return name
+
+
+def check_name(where: str, name: str) -> None:
+    """Refuse what is not "auto" or the name of a backend.
+
+    Raises:
+        ValueError: If there is no backend of that name.
+    """
+    if not isinstance(name, str) or name not in {"auto", *BACKENDS}:
+        raise ValueError(
+            f"{where}: backend={name!r} must be one of 'auto', "
+            f"{', '.join(map(repr, BACKENDS))}: these are the ones there are. "
+            "Use 'auto'."
+        )
 
 
 def explain(spec: LSTMSpec) -> str:
