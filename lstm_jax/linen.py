@@ -330,9 +330,10 @@ def _declare(module: Any, spec: LSTMSpec, suffix: str) -> dict[str, AnyArray]:
     Flax ignores parameters that no module declares: two layers' would run as one.
     """
     if not module.is_mutable_collection("params"):
-        names = [name.removesuffix(suffix) for name in spec.shapes()]
+        expected = {k.removesuffix(suffix): size for k, size in spec.shapes().items()}
+        given = linen.meta.unbox(module.variables.get("params", {}))
         where = f"linen.{type(module).__name__}"
-        _checks.refuse_keys(where, module.variables.get("params", {}), names)
+        _ = _checks.check_params(where, given, expected)
     return {
         name.removesuffix(suffix): module.param(
             name.removesuffix(suffix),

@@ -154,6 +154,13 @@ def test_jit_and_grad_take_the_variables() -> None:
     assert_near(found, jax.grad(lambda p: jnp.sum(lstm(p, xs)[0] ** 2))(params))
 
 
+def test_parameters_may_be_boxed_for_sharding() -> None:
+    params, xs, _ = make_inputs()
+    boxed = {k: linen.Partitioned(a, (None,) * a.ndim) for k, a in params.items()}
+    module = LSTM.from_params(params)
+    assert_equal(module.apply({"params": boxed}, xs), lstm(params, xs))
+
+
 def test_a_stack_is_a_layer_of_a_larger_module() -> None:
     class Model(linen.Module):
         @linen.compact
