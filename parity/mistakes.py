@@ -320,17 +320,17 @@ _GRADIENTS = (
 _PRECISION = (
     Mistake(
         "TF32 products",
-        "The products have TF32's 10 bits: run them with precision='highest'.",
+        "The products have TF32's 11 bits: run them with precision='highest'.",
         run=plain_lstm(partial(step, product=lambda a, b: _TF32(a) @ _TF32(b))),
     ),
     Mistake(
         "bf16 products",
-        "The products have bf16's 7 bits: run them with precision='highest'.",
+        "The products have bf16's 8 bits: run them with precision='highest'.",
         run=plain_lstm(partial(step, product=lambda a, b: _BF16(a) @ _BF16(b))),
     ),
     Mistake(
         "bf16 state",
-        "The state has bf16's 7 bits: keep h and c in float32.",
+        "The state has bf16's 8 bits: keep h and c in float32.",
         run=plain_lstm(before=_round_state),
     ),
 )
