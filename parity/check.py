@@ -177,13 +177,15 @@ def _number(name: str, value: Any, dtype: str) -> np.ndarray:
             f"check: {name}.dtype={array.dtype} must be a floating type: the equations "
             "are real. Convert a quantised model back first."
         )
-    wrong = np.argwhere(~np.isfinite(array.astype(np.float64)))
+    with np.errstate(over="ignore"):  # what overflows is refused below
+        array = array.astype(dtype)
+    wrong = np.argwhere(~np.isfinite(array))
     if len(wrong):
         raise ValueError(
             f"check: {name} must be finite: it holds {len(wrong)} values that are not, "
             f"the first at {wrong[0].tolist()}. Repair the weights first."
         )
-    return array.astype(dtype)
+    return array
 
 
 def _cast(params: Mapping[str, Any], dtype: str) -> dict[str, np.ndarray]:

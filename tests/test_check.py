@@ -102,6 +102,14 @@ def test_a_mistake_deep_in_a_stack_is_named(name):
     assert report.advice[0] == MISTAKES[name].says, report.messages()
 
 
+def test_every_wrong_gate_order_is_a_million_roundings_away():
+    right = FLAT.draw().params
+    for name, mistake in MISTAKES.items():
+        if name.startswith("gates "):
+            report = parity.check(right, mistake.change(right, FLAT.spec))
+            assert max(row.error for row in report.rows) > 1e6, name
+
+
 def test_every_gate_order_but_torchs_is_a_mistake():
     orders = [name for name in MISTAKES if name.startswith("gates ")]
     assert len(orders) == 23
@@ -298,6 +306,18 @@ def test_a_function_that_changed_is_checked_anew():
     assert parity.check(params, run=run).ok
     right = False
     assert not parity.check(params, run=run).ok
+
+
+def test_weights_that_overflow_the_type_are_refused():
+    params = torch.nn.LSTM(5, 4).double().state_dict()
+    params["bias_ih_l0"][2] = 1e300
+    with pytest.raises(ValueError, match="finite") as caught:
+        _ = parity.check(params)
+    assert str(caught.value) == (
+        "check: bias_ih_l0 must be finite: it holds 1 values that are not, the first "
+        "at [2]. Repair the weights first."
+    )
+    assert parity.check(params, dtype="float64").rows
 
 
 def test_quantised_weights_are_refused():
