@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,7 @@ from jaxtyping import Array
 
 from lstm_jax._types import LayerParams, LSTMState
 from lstm_jax.recurrence import (
+    GateSequences,
     Masks,
     Options,
     Weights,
@@ -19,9 +21,22 @@ from lstm_jax.recurrence import (
     recurrence,
 )
 
+Run = Callable[[LSTMState, Any], tuple[LSTMState, Array]]
+
 # Steps whose input product is made at once. Long enough for one large product, short
 # enough that its result is still in the cache when the recurrence reads it.
 CHUNK = 16
+
+
+class Chunks(NamedTuple):
+    """How time is cut; None where it is not.
+
+    `remat` is the steps of a chunk whose insides the backward pass computes again
+    instead of keeping; `truncate` the steps between cuts of the state's gradient.
+    """
+
+    remat: int | None = None
+    truncate: int | None = None
 
 
 def run_layer(
@@ -32,7 +47,7 @@ def run_layer(
     masks: Masks,
     reset_state: LSTMState | None = None,
     *,
-    chunk: int | None = None,
+    chunks: Chunks,
 ) -> tuple[Array, LSTMState]:
     """Run one layer over a sequence.
 
@@ -43,8 +58,7 @@ def run_layer(
         state: State before, `(D, *B, P)` and `(D, *B, H)`.
         masks: Ends and resets of the rows.
         reset_state: State after a reset, shaped as `state`; None means zeros.
-        chunk: None, or the length of chunks whose insides the backward pass computes
-            again instead of keeping.
+        chunks: How time is cut.
 
     Returns:
         Outputs `(T, *B, D*P)`, zero where a row has ended, and the state after.
@@ -55,13 +69,16 @@ def run_layer(
             lambda a, index=index: a[index], (state, reset_state)
         )
         setting = replace(options, reverse=index == 1)
-        hs, after = _direction(setting, params, xs, before, masks, after_reset, chunk)
+        hs, after = _direction(setting, params, xs, before, masks, after_reset, chunks)
         outputs.append(hs)
         states.append(after)
+    return join(outputs, masks), jax.tree.map(lambda *parts: jnp.stack(parts), *states)
+
+
+def join(outputs: list[Array], masks: Masks) -> Array:
+    """The directions' outputs side by side, zero where a row has ended."""
     ys = jnp.concatenate(outputs, axis=-1) if len(outputs) > 1 else outputs[0]
-    if masks.valid is not None:
-        ys = jnp.where(masks.valid[..., None], ys, 0)
-    return ys, jax.tree.map(lambda *parts: jnp.stack(parts), *states)
+    return ys if masks.valid is None else jnp.where(masks.valid[..., None], ys, 0)
 
 
 def _direction(
@@ -71,37 +88,78 @@ def _direction(
     state: LSTMState,
     masks: Masks,
     reset_state: LSTMState | None,
-    chunk: int | None,
+    chunks: Chunks,
 ) -> tuple[Array, LSTMState]:
     """One direction of a layer: `h` of every step, and the state after."""
+    params, state, reset_state = place(params, xs, state, masks, reset_state)
+
+    def run(state: LSTMState, inputs: tuple[Array, Masks]) -> tuple[LSTMState, Array]:
+        xs, masks = inputs
+        gates, weights = input_product(options, params, xs)
+        with jax.named_scope("recurrence"):
+            hs, state = recurrence(options, gates, weights, state, masks, reset_state)
+        return state, hs
+
+    body = run if chunks.remat is None else jax.checkpoint(run)
+    over = partial(
+        _over_chunks, body, length=chunks.remat or CHUNK, reverse=options.reverse
+    )
+    if chunks.truncate is None:
+        state, hs = over(state, (xs, masks))
+    else:
+        state, hs = _over_windows(over, state, (xs, masks), chunks.truncate)
+    return hs, state
+
+
+def _over_windows(
+    over: Run, state: LSTMState, inputs: Any, length: int
+) -> tuple[LSTMState, Array]:
+    """Scan over windows of `length` steps, no gradient of the state between them."""
+    first = jnp.arange(jax.tree.leaves(inputs)[0].shape[0]) == 0
+
+    def window(state: LSTMState, inputs: Any) -> tuple[LSTMState, Array]:
+        first, inputs = inputs
+        state = jax.tree.map(
+            lambda a: jnp.where(first[0], a, lax.stop_gradient(a)), state
+        )
+        return over(state, inputs)
+
+    if not first.size:
+        return over(state, inputs)
+    return _over_chunks(window, state, (first, inputs), length, False)
+
+
+def place(
+    params: LayerParams,
+    xs: Array,
+    state: LSTMState,
+    masks: Masks,
+    reset_state: LSTMState | None,
+) -> tuple[LayerParams, LSTMState, LSTMState | None]:
+    """Parameters and states in the types and the sharding of the scan."""
     params = jax.tree.map(lambda a: a.astype(accumulator(xs.dtype)), params)
     state = _carried(state, xs.dtype)
     if reset_state is not None:
         reset_state = _carried(reset_state, xs.dtype)
-    state = _placed(state, xs, (params, masks, reset_state))
+    return params, _placed(state, xs, (params, masks, reset_state)), reset_state
 
-    def run(state: LSTMState, inputs: tuple[Array, Masks]) -> tuple[LSTMState, Array]:
-        xs, masks = inputs
-        weight_ih, *weights = jax.tree.map(
-            lambda a: a.T.astype(xs.dtype),
-            (params.weight_ih, params.weight_hh, params.weight_hr),
-        )
-        with jax.named_scope("input_product"):
-            gates = product(xs, weight_ih, options.precision) + params.bias
-            i, f, g, o = jnp.split(gates, 4, axis=-1)
-        with jax.named_scope("recurrence"):
-            hs, state = recurrence(
-                options, (i, f, g, o), Weights(*weights), state, masks, reset_state
-            )
-        return state, hs
 
-    body = run if chunk is None else jax.checkpoint(run)
-    state, hs = _over_chunks(body, state, (xs, masks), chunk or CHUNK, options.reverse)
-    return hs, state
+def input_product(
+    options: Options, params: LayerParams, xs: Array
+) -> tuple[GateSequences, Weights]:
+    """The input's share of the gates, bias included, and what multiplies the state."""
+    weight_ih, *weights = jax.tree.map(
+        lambda a: a.T.astype(xs.dtype),
+        (params.weight_ih, params.weight_hh, params.weight_hr),
+    )
+    with jax.named_scope("input_product"):
+        gates = product(xs, weight_ih, options.precision) + params.bias
+        i, f, g, o = jnp.split(gates, 4, axis=-1)
+    return (i, f, g, o), Weights(*weights)
 
 
 def _over_chunks(
-    run: Callable[[LSTMState, Any], tuple[LSTMState, Array]],
+    run: Run,
     state: LSTMState,
     inputs: Any,
     length: int,

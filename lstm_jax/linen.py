@@ -27,7 +27,10 @@ from lstm_jax._types import (
     StateLike,
 )
 from lstm_jax.init import draw, make_spec
-from lstm_jax.stack import cell_step, lstm, zero_state
+from lstm_jax.inputs import zero_state
+from lstm_jax.stack import cell_step, lstm
+
+_OPTIONS = "dtype precision variational remat truncate backend"
 
 
 class LSTM(linen.Module):
@@ -45,7 +48,9 @@ class LSTM(linen.Module):
         dtype: Type of the products; None means that of parameters and inputs together.
         param_dtype: Type of the parameters that `init` draws.
         precision: Of the products, see `lstm_jax.lstm`.
+        variational: Whether dropout zeroes the same elements at every step.
         remat: Steps between the states kept for the backward pass, see `lstm_jax.lstm`.
+        truncate: Steps between cuts of the state's gradient, see `lstm_jax.lstm`.
         backend: See `lstm_jax.backends.explain`.
 
     Raises:
@@ -74,7 +79,9 @@ class LSTM(linen.Module):
     dtype: DTypeLike | None = None
     param_dtype: DTypeLike = jnp.float32
     precision: Precision = None
+    variational: bool = False
     remat: int | str | None = None
+    truncate: int | None = None
     backend: str = "auto"
 
     @classmethod
@@ -84,15 +91,16 @@ class LSTM(linen.Module):
         Args:
             params: Torch's names to arrays; sizes, layers, directions, biases and
                 projection are read off them.
-            **options: `batch_first`, `dropout`, `dtype`, `param_dtype` (None given:
-                that of the parameters), `precision`, `remat`, `backend`.
+            **options: `batch_first`, `dropout`, `variational`, `dtype`,
+                `param_dtype` (None given: that of the parameters), `precision`,
+                `remat`, `truncate`, `backend`.
 
         Raises:
             ValueError: If the keys and shapes are not those of one LSTM.
             TypeError: If a value is not a floating array, or an option is unknown.
         """
         where = f"linen.{cls.__name__}.from_params"
-        known = "batch_first dropout dtype param_dtype precision remat backend"
+        known = f"batch_first dropout param_dtype {_OPTIONS}"
         _checks.check_known(where, options, f"{known} name parent")
         arrays = _checks.read_params(where, params)
         sizes = _checks.read_spec(where, arrays).constructor_arguments()
@@ -161,18 +169,24 @@ class LSTM(linen.Module):
             batch_first=self.batch_first,
             dropout=self.dropout if active else 0.0,
             dropout_key=self.make_rng("dropout") if active else None,
-            **self._product_options(),
+            **self._options(),
         )
 
     def step(
-        self, x: Input, state: StateLike, reset: Bool[AnyArray, "*B"] | None = None
+        self,
+        x: Input,
+        state: StateLike,
+        reset: Bool[AnyArray, "*B"] | None = None,
+        *,
+        reset_state: StateLike | None = None,
     ) -> tuple[Outputs, LSTMState]:
         """Run one time step, without dropout: `apply(..., method="step")`.
 
         Args:
             x: Input, `(*B, I)`.
             state: State before, as `initial_state` or the last call returned it.
-            reset: True for rows whose state is zeroed before the step, shape `*B`.
+            reset: True for rows that start anew before the step, shape `*B`.
+            reset_state: The state after a reset; None means zeros.
 
         Returns:
             Output `(*B, P)` and the state after.
@@ -187,8 +201,14 @@ class LSTM(linen.Module):
             reset = _checks.check_resets(
                 "linen.LSTM.step", "reset", reset, self.spec, x.shape[:-1]
             )[None]
-        options = self._product_options()
-        ys, state = lstm(self._params, x[None], state, resets=reset, **options)
+        ys, state = lstm(
+            self._params,
+            x[None],
+            state,
+            resets=reset,
+            reset_state=reset_state,
+            **self._options(),
+        )
         return ys[0], state
 
     @linen.nowrap
@@ -197,9 +217,8 @@ class LSTM(linen.Module):
         batch = _checks.check_batch_shape("linen.LSTM.initial_state", batch_shape)
         return zero_state(self.spec, batch, self.dtype or self.param_dtype)
 
-    def _product_options(self) -> dict[str, Any]:
-        names = ("dtype", "precision", "remat", "backend")
-        return {name: getattr(self, name) for name in names}
+    def _options(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _OPTIONS.split()}
 
 
 class LSTMCell(RNNCellBase):

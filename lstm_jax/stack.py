@@ -4,11 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from math import isqrt
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.experimental import checkify
 from jaxtyping import Array
 
 from lstm_jax import _checks, backends
@@ -27,7 +26,8 @@ from lstm_jax._types import (
     Resets,
     StateLike,
 )
-from lstm_jax.recurrence import Masks, accumulator
+from lstm_jax.inputs import Arrays, common_dtype, layers_of, prepare, read
+from lstm_jax.layer import Chunks
 
 _WHERE = "lstm"
 
@@ -43,9 +43,11 @@ def lstm(
     batch_first: bool = False,
     dropout: float = 0.0,
     dropout_key: Key | None = None,
+    variational: bool = False,
     dtype: DTypeLike | None = None,
     precision: Precision = None,
     remat: int | str | None = None,
+    truncate: int | None = None,
     backend: str = "auto",
 ) -> tuple[Outputs, LSTMState]:
     """A stack of LSTM layers over a sequence: `torch.nn.LSTM` as a function.
@@ -71,11 +73,16 @@ def lstm(
             state is never batch first.
         dropout: Probability of zeroing an element of a layer's output, but the last's.
         dropout_key: Key of the dropout, needed where dropout acts.
+        variational: Whether the same elements are zeroed at every step of a row, in
+            place of torch's draw for each step.
         dtype: Type of the products; None means that of `params` and `xs` together.
         precision: Of the products, as in `jax.numpy.matmul`: "highest" for all bits of
             the type where the device would use fewer.
         remat: Steps between the states that are kept for the backward pass ("sqrt": the
             root of T), which computes the rest again. None keeps everything.
+        truncate: Steps between cuts of the gradient through the state, at steps
+            `truncate`, `2 * truncate` and so on; outputs stay as they are. None cuts
+            nowhere. Not for bidirectional stacks.
         backend: "auto", or the name of one, see `lstm_jax.backends.explain`.
 
     Returns:
@@ -84,7 +91,8 @@ def lstm(
         the one given; with none given, `h` that of the products, `c` at least float32.
 
     Raises:
-        ValueError: If keys, shapes, lengths, dropout, remat or backend do not fit.
+        ValueError: If keys, shapes, lengths, dropout, remat, truncate or backend do
+            not fit.
         TypeError: If an argument is not an array of the right kind.
         NotImplementedError: If the backend asked for by name cannot run this.
 
@@ -96,15 +104,22 @@ def lstm(
 
     References:
         The semantics are `torch.nn.LSTM`'s. Beyond torch: any number of batch axes,
-        lengths of 0, T = 0, resets, and derivatives of every order.
+        lengths of 0, T = 0, resets, and derivatives of every order. Variational
+        dropout: Gal and Ghahramani, arXiv:1512.05287, 2016, of the outputs alone.
+        Truncated back-propagation: Williams and Peng, 1990.
     """
-    _checks.check_flag(_WHERE, "batch_first", batch_first)
-    arrays, spec = _read(params, xs, state, lengths, resets, reset_state, batch_first)
+    arrays, spec = read(
+        _WHERE, params, xs, state, lengths, resets, reset_state, batch_first
+    )
     _checks.check_dropout(_WHERE, dropout, dropout_key, spec.num_layers)
+    _checks.check_flag(_WHERE, "variational", variational)
     _checks.check_remat(_WHERE, remat)
+    _checks.check_truncate(_WHERE, truncate, spec)
     spec = replace(
         spec,
-        dtype=(_checks.dtype(_WHERE, "dtype", dtype) or _common_dtype(arrays)).name,
+        dtype=(
+            _checks.dtype(_WHERE, "dtype", dtype) or common_dtype(_WHERE, arrays)
+        ).name,
         dropout=bool(dropout) and spec.num_layers > 1,
         platform=jax.default_backend(),
     )
@@ -112,8 +127,9 @@ def lstm(
         spec=spec,
         batch_first=batch_first,
         dropout=float(dropout),
+        variational=variational,
         precision=_checks.precision(_WHERE, precision),
-        remat=remat,
+        chunks=_chunks(remat, truncate, arrays.xs.shape[-2 if batch_first else 0]),
         backend=backends.choose(backend, spec),
     )
     return _lstm(options, arrays, dropout_key if spec.dropout else None)
@@ -127,7 +143,8 @@ class _Options:
     batch_first: bool
     dropout: float
     precision: Precision
-    remat: int | str | None
+    variational: bool
+    chunks: Chunks
     backend: str
 
 
@@ -152,76 +169,27 @@ def cell_step(
     return LSTMState(h[0], c[0])
 
 
-class _Arrays(NamedTuple):
-    """The arrays of a call, checked."""
-
-    params: dict[str, Array]
-    xs: Array
-    state: LSTMState | None
-    lengths: Array | None
-    resets: Array | None
-    reset_state: LSTMState | None
-
-
-def _read(
-    params: Any,
-    xs: Any,
-    state: Any,
-    lengths: Any,
-    resets: Any,
-    reset_state: Any,
-    batch_first: bool,
-) -> tuple[_Arrays, LSTMSpec]:
-    params = _checks.read_params(_WHERE, params)
-    spec = _checks.read_spec(_WHERE, params)
-    xs = _checks.check_inputs(_WHERE, xs, spec)
-    time = xs.ndim - 2 if batch_first else 0
-    batch = (*xs.shape[:time], *xs.shape[time + 1 : -1])
-    if state is not None:
-        state = _checks.check_state(_WHERE, "state", state, spec, batch)
-    if lengths is not None:
-        lengths = _checks.check_lengths(_WHERE, lengths, batch, xs.shape[time])
-    if resets is not None:
-        resets = _checks.check_resets(_WHERE, "resets", resets, spec, xs.shape[:-1])
-    if reset_state is not None:
-        _checks.check_reset_state(_WHERE, resets)
-        reset_state = _checks.check_state(
-            _WHERE, "reset_state", reset_state, spec, batch
-        )
-    spec = replace(spec, lengths=lengths is not None, resets=resets is not None)
-    return _Arrays(params, xs, state, lengths, resets, reset_state), spec
-
-
-def _common_dtype(arrays: _Arrays) -> jnp.dtype:
-    types = {array.dtype for array in (arrays.xs, *arrays.params.values())}
-    return _checks.common_dtype(_WHERE, types)
-
-
 @partial(jax.jit, static_argnums=0)
 def _lstm(
-    options: _Options, arrays: _Arrays, dropout_key: Array | None
+    options: _Options, arrays: Arrays, dropout_key: Array | None
 ) -> tuple[Array, LSTMState]:
-    spec, dtype = options.spec, jnp.dtype(options.spec.dtype)
-    xs = _time_first(arrays.xs, options.batch_first).astype(dtype)
-    masks = _masks(arrays, xs.shape, options.batch_first)
-    if masks.valid is not None:
-        xs = jnp.where(masks.valid[..., None], xs, 0)
-    state = arrays.state or zero_state(spec, xs.shape[1:-1], dtype)
+    spec = options.spec
+    xs, state, masks = prepare(arrays, spec, options.batch_first)
     run = partial(
         backends.run,
         options.backend,
         spec=spec,
         masks=masks,
         precision=options.precision,
-        chunk=_chunk(options.remat, xs.shape[0]),
+        chunks=options.chunks,
     )
-    layers = _layers(arrays.params, spec)
+    layers = layers_of(arrays.params, spec)
     if dropout_key is None:
         ys, after = run(layers, xs, state, arrays.reset_state)
     else:
         ys, after = _with_dropout(run, layers, xs, state, arrays, options, dropout_key)
     after = jax.tree.map(lambda new, old: new.astype(old.dtype), after, state)
-    return _batch_first(ys, options.batch_first), after
+    return (jnp.moveaxis(ys, 0, -2) if options.batch_first else ys), after
 
 
 def _with_dropout(
@@ -229,7 +197,7 @@ def _with_dropout(
     layers: tuple[tuple[LayerParams, ...], ...],
     xs: Array,
     state: LSTMState,
-    arrays: _Arrays,
+    arrays: Arrays,
     options: _Options,
     key: Array,
 ) -> tuple[Array, LSTMState]:
@@ -241,71 +209,25 @@ def _with_dropout(
             lambda a, rows=rows: a[rows], (state, arrays.reset_state)
         )
         if index:
-            xs = _drop(xs, options.dropout, jax.random.fold_in(key, index))
+            xs = _drop(xs, options, jax.random.fold_in(key, index))
         xs, new = run((layer,), xs, before, reset_state)
         after.append(new)
     return xs, jax.tree.map(lambda *parts: jnp.concatenate(parts), *after)
 
 
-def _drop(ys: Array, rate: float, key: Array) -> Array:
-    """Torch's dropout: a fresh draw for each element, what is kept scaled up."""
+def _drop(ys: Array, options: _Options, key: Array) -> Array:
+    """Torch's dropout, a draw for each element, or one for all steps; scaled up."""
+    rate = options.dropout
     if rate == 1:
         return jnp.zeros_like(ys)
-    keep = jax.random.bernoulli(key, 1 - rate, ys.shape)
+    shape = (1, *ys.shape[1:]) if options.variational else ys.shape
+    keep = jax.random.bernoulli(key, 1 - rate, shape)
     return jnp.where(keep, ys / (1 - rate), 0)
 
 
-def _time_first(array: Array, batch_first: bool) -> Array:
-    return jnp.moveaxis(array, -2, 0) if batch_first else array
-
-
-def _batch_first(array: Array, batch_first: bool) -> Array:
-    return jnp.moveaxis(array, 0, -2) if batch_first else array
-
-
-def _masks(arrays: _Arrays, shape: tuple, batch_first: bool) -> Masks:
-    """Masks `(T, *B)` of lengths and resets, for inputs of `shape`."""
-    valid, reset, steps = None, arrays.resets, shape[0]
-    if arrays.lengths is not None:
-        lengths = arrays.lengths.astype(jnp.int32)
-        checkify.debug_check(
-            jnp.all((lengths >= 0) & (lengths <= steps)),
-            "lstm: lengths must be within 0 and T, they are clamped",
-        )
-        times = jnp.arange(steps, dtype=jnp.int32)
-        times = times.reshape(steps, *(1,) * lengths.ndim)
-        valid = times < lengths
-    if reset is not None and batch_first:
-        reset = jnp.moveaxis(reset, -1, 0)
-    return Masks(valid, reset)
-
-
-def zero_state(spec: LSTMSpec, batch: tuple, dtype: DTypeLike) -> LSTMState:
-    """The state of zeros for products of type `dtype`."""
-    rows = spec.num_layers * spec.num_directions
-    return LSTMState(
-        jnp.zeros((rows, *batch, spec.output_size), dtype),
-        jnp.zeros((rows, *batch, spec.hidden_size), accumulator(dtype)),
-    )
-
-
-def _chunk(remat: int | str | None, steps: Any) -> int | None:
-    """Steps between kept states; a symbolic T is one chunk whatever is asked."""
-    if remat is None or not isinstance(steps, int):
-        return None if remat is None else 1
-    return remat if isinstance(remat, int) else max(1, isqrt(steps))
-
-
-def _layers(
-    params: dict[str, Array], spec: LSTMSpec
-) -> tuple[tuple[LayerParams, ...], ...]:
-    def weights(layer: int, direction: int) -> LayerParams:
-        weight_ih, weight_hh, *others = spec.layer_keys(layer, direction)
-        return LayerParams(
-            params[weight_ih], params[weight_hh], *map(params.get, others)
-        )
-
-    return tuple(
-        tuple(weights(layer, direction) for direction in range(spec.num_directions))
-        for layer in range(spec.num_layers)
-    )
+def _chunks(remat: int | str | None, truncate: int | None, steps: Any) -> Chunks:
+    """Static lengths of chunks; a symbolic T is one chunk whatever is asked."""
+    if remat == "sqrt":
+        window = truncate or steps
+        remat = max(1, isqrt(window)) if isinstance(window, int) else 1
+    return Chunks(remat=remat, truncate=truncate)  # type: ignore[arg-type]

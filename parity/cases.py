@@ -32,12 +32,19 @@ SETS = ("all", "ys", "h_n", "c_n")
 
 
 class Problem(NamedTuple):
-    """The arrays of a case, in its type. A state of None means zeros."""
+    """The arrays of a case, in its type; None where it has none.
+
+    `lengths` has the batch shape, `resets` that of `xs` without features. A state or
+    reset state of None means zeros.
+    """
 
     params: dict[str, Array]
     xs: Array
     state: tuple[Array, Array] | None
     cotangents: Cotangents
+    lengths: Array | None = None
+    resets: Array | None = None
+    reset_state: tuple[Array, Array] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +52,9 @@ class Case:
     """One LSTM and one input for it.
 
     `scale` multiplies torch's initial range of the weights; `given_state` says whether
-    the state before is random or zero; `batch` holds any number of axes.
+    the state before is random or zero; `batch` holds any number of axes. With `lengths`
+    rows have 0 to T steps, and NaN past them; with `resets` every fourth step or so
+    starts anew, with `reset_state` from a random state in place of zeros.
     """
 
     name: str
@@ -58,6 +67,9 @@ class Case:
     steps: int = 7
     batch: tuple[int, ...] = (3,)
     given_state: bool = True
+    lengths: bool = False
+    resets: bool = False
+    reset_state: bool = False
     scale: float = 1.0
     dtype: str = "float32"
     seed: int = 0
@@ -75,6 +87,11 @@ class Case:
             dtype=self.dtype,
         )
 
+    @property
+    def cell_dtype(self) -> str:
+        """The type of the cell: at least float32."""
+        return "float64" if self.dtype == "float64" else "float32"
+
     @classmethod
     def of(cls, spec: LSTMSpec, **options: object) -> "Case":
         """A case of the sizes and flags of `spec`."""
@@ -84,27 +101,43 @@ class Case:
         """The arrays of the case; `params` in place of drawn weights, if given."""
         spec, rng = self.spec, np.random.default_rng(self.seed)
         bound = self.scale / np.sqrt(self.hidden_size)
+        dtype, wide = jnp.dtype(self.dtype), jnp.dtype(self.cell_dtype)
+        rows = spec.num_layers * spec.num_directions
 
         def normal(*shape: int) -> Array:
-            return rng.standard_normal(shape).astype(jnp.dtype(self.dtype))
+            return rng.standard_normal(shape)
+
+        def state() -> tuple[Array, Array]:
+            h = normal(rows, *self.batch, spec.output_size).astype(dtype)
+            return h, normal(rows, *self.batch, self.hidden_size).astype(wide)
 
         drawn = {
-            key: rng.uniform(-bound, bound, shape).astype(jnp.dtype(self.dtype))
+            key: rng.uniform(-bound, bound, shape).astype(dtype)
             for key, shape in spec.shapes().items()
         }
-        rows = spec.num_layers * spec.num_directions
-        xs = normal(self.steps, *self.batch, self.input_size)
-        h = normal(rows, *self.batch, spec.output_size)
-        c = normal(rows, *self.batch, self.hidden_size)
+        xs = normal(self.steps, *self.batch, self.input_size).astype(dtype)
+        before = state()
         features = spec.num_directions * spec.output_size
-        ys = normal(self.steps, *self.batch, features)
-        weights = (ys, normal(*h.shape), normal(*c.shape))
+        ys = normal(self.steps, *self.batch, features).astype(dtype)
+        cotangents = Cotangents(*map(_sets, (ys, *state()), range(3)))
+        lengths = rng.integers(0, self.steps + 1, self.batch) if self.lengths else None
+        if lengths is not None:
+            xs[~_running(self.steps, lengths)] = np.nan
+        resets = rng.random((self.steps, *self.batch)) < 0.25 if self.resets else None
         return Problem(
             drawn if params is None else dict(params),
             xs,
-            (h, c) if self.given_state else None,
-            Cotangents(*map(_sets, weights, range(3))),
+            before if self.given_state else None,
+            cotangents,
+            lengths,
+            resets,
+            state() if self.resets and self.reset_state else None,
         )
+
+
+def _running(steps: int, lengths: Array) -> Array:
+    """Which steps are within the lengths, `(T, *B)`."""
+    return np.arange(steps).reshape(-1, *(1,) * lengths.ndim) < lengths
 
 
 def _sets(weights: Array, index: int) -> Array:

@@ -59,16 +59,19 @@ def eps_of(dtype: str) -> float:
     return float(jnp.finfo(dtype).eps)
 
 
-def distance(actual: np.ndarray, exact: Exact, dtype: str) -> Distance:
-    """How far `actual`, a result computed in `dtype`, is from `exact`.
+def distance(
+    actual: np.ndarray, exact: Exact, dtype: str, stored: str | None = None
+) -> Distance:
+    """How far `actual`, computed in `dtype` and kept in `stored`, is from `exact`.
 
     Returns:
         An infinite error for another shape or type, for NaN, and for anything but zero
         where a whole step is exactly zero.
     """
-    if actual.shape != exact.value.shape or actual.dtype.name != dtype:
+    stored = stored or dtype
+    if actual.shape != exact.value.shape or actual.dtype.name != stored:
         found = f"{actual.dtype.name}{list(actual.shape)}"
-        expected = f"{dtype}{list(exact.value.shape)}"
+        expected = f"{stored}{list(exact.value.shape)}"
         return Distance(np.inf, reason=f"is {found}, must be {expected}")
     if not actual.size:
         return Distance(0.0)

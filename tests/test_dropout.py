@@ -188,3 +188,17 @@ def test_dropout_works_with_lengths_and_resets() -> None:
     alone = np.asarray(run(xs, resets=resets)[0])
     np.testing.assert_array_equal(alone[0], ys[0])
     assert np.all(alone[1:][~past[1:]] != np.asarray(ys)[1:][~past[1:]])
+
+
+def test_variational_dropout_zeroes_the_same_elements_at_every_step() -> None:
+    """Rate one half: what is kept is doubled, at all steps of a row or at none."""
+    xs = np.random.default_rng(0).uniform(0.5, 1, (40, 20, 8))
+    options: Any = {"dropout": 0.5, "dropout_key": KEY, "variational": True}
+    ys, _ = lstm(glass_stack(2, 8), xs, **options)
+    factors = through_glass(ys) / np.tanh(np.tanh(xs))
+    assert_near(factors, np.broadcast_to(factors[:1], factors.shape))
+    kept = factors[0] != 0
+    assert_near(factors[0][kept], np.full(kept.sum(), 2.0))
+    assert abs(np.mean(kept) - 0.5) < 5 * 0.5 / np.sqrt(kept.size)
+    ys, _ = lstm(glass_stack(2, 8), np.moveaxis(xs, 0, 1), batch_first=True, **options)
+    assert_near(through_glass(jnp.moveaxis(ys, 1, 0)) / np.tanh(np.tanh(xs)), factors)

@@ -123,7 +123,8 @@ MODULES: list[Row] = [
         TypeError,
         (
             "LSTM.from_params: options must be among batch_first, dropout, dtype, "
-            f"precision, remat, backend, not hidden_size: {OTHERS}"
+            "precision, variational, remat, truncate, backend, not hidden_size: "
+            f"{OTHERS}"
         ),
     ),
     (

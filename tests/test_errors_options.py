@@ -13,11 +13,13 @@ import lstm_jax
 from lstm_jax import (
     LayerParams,
     init_params,
+    lengths_from_mask,
     lstm,
     lstm_step,
     spec_of,
 )
 from tests.wrong import (
+    BOTH,
     CELL,
     DRAWN,
     ENTERS,
@@ -134,6 +136,58 @@ OPTIONS: list[Row] = [
             ),
         )
         for remat in (0, True, 2.0, "full", np.array([1, 2]))
+    ),
+    *(
+        (
+            with_options(truncate=truncate),
+            ValueError,
+            (
+                f"lstm: truncate={truncate!r} must be None or a number of steps above "
+                "0: the gradient of the state is cut every so many. Use None to cut "
+                "nowhere."
+            ),
+        )
+        for truncate in (0, True, 2.0)
+    ),
+    (
+        lambda: lstm(BOTH, XS, truncate=2),
+        ValueError,
+        (
+            "lstm: truncate must be None for a bidirectional LSTM: its directions come "
+            "to a cut from both sides. Cut the sequences instead."
+        ),
+    ),
+    (
+        with_options(variational=1),
+        TypeError,
+        (
+            "lstm: variational must be True or False, not int: it is a flag. Use one "
+            "of them."
+        ),
+    ),
+    (
+        lambda: lengths_from_mask(np.array([[1, 0], [0, 1], [1, 1]])),
+        TypeError,
+        (
+            "lengths_from_mask: mask.dtype=int32 must be bool: a step belongs to its "
+            "row or does not. Use mask.astype(bool)."
+        ),
+    ),
+    (
+        lambda: lengths_from_mask(np.array([[1, 0], [0, 0], [1, 0]], bool)),
+        ValueError,
+        (
+            "lengths_from_mask: mask must be True up to each row's length: row [0] is "
+            "False at step 1 and True after it. Move the padding to the row's end."
+        ),
+    ),
+    (
+        lambda: lengths_from_mask(np.array(True)),
+        ValueError,
+        (
+            "lengths_from_mask: mask.shape=() must have time at least: lengths count "
+            "its steps. Use (T, *B)."
+        ),
     ),
     (
         with_options(backend="cuda"),

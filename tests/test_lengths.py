@@ -10,7 +10,7 @@ import pytest
 import torch
 from jax.experimental import checkify
 
-from lstm_jax import LSTMState, lstm
+from lstm_jax import LSTMState, lengths_from_mask, lstm
 from tests.inputs import (
     B,
     Inputs,
@@ -281,3 +281,29 @@ def test_the_gradient_of_the_state_given_is_the_type_of_the_state_given() -> Non
     assert [a.dtype for a in (*d_state, *d_reset)] == ["float32"] * 4
     np.testing.assert_array_equal(d_state.h, 0)
     assert np.all(np.asarray(d_reset.h) != 0)
+
+
+@pytest.mark.parametrize("shape", [(T,), (T, B), (T, 2, B)])
+def test_a_mask_of_lengths_gives_the_lengths_in_either_layout(shape: Any) -> None:
+    lengths = np.random.default_rng(0).integers(0, T + 1, shape[1:])
+    times = np.arange(T).reshape(T, *(1,) * (len(shape) - 1))
+    mask = times < lengths
+    for found in (
+        lengths_from_mask(mask),
+        lengths_from_mask(np.moveaxis(mask, 0, -1), batch_first=True),
+        jax.jit(lengths_from_mask)(mask),
+    ):
+        assert found.dtype == jnp.int32
+        np.testing.assert_array_equal(found, lengths)
+
+
+def test_a_mask_of_no_steps_gives_zeros() -> None:
+    np.testing.assert_array_equal(lengths_from_mask(np.ones((0, B), bool)), [0] * B)
+
+
+def test_a_debug_check_reports_a_hole_in_a_traced_mask() -> None:
+    checked = checkify.checkify(jax.jit(lengths_from_mask))
+    error, _ = checked(np.array([True, False]))
+    assert error.get() is None
+    error, _ = checked(np.array([False, True]))
+    assert "mask must be True up to each row's length" in str(error.get())

@@ -172,6 +172,36 @@ def check_reset_state(where: str, resets: Any) -> None:
         )
 
 
+def check_mask(where: str, mask: Any) -> Array:
+    """A boolean mask with time at least."""
+    mask = as_array(where, "mask", mask)
+    if mask.dtype != jnp.bool_:
+        raise TypeError(
+            f"{where}: mask.dtype={mask.dtype} must be bool: a step belongs to its row "
+            "or does not. Use mask.astype(bool)."
+        )
+    if not mask.ndim:
+        raise ValueError(
+            f"{where}: {mask.shape=} must have time at least: lengths count its steps. "
+            "Use (T, *B)."
+        )
+    return mask
+
+
+def check_holes(where: str, holes: np.ndarray) -> None:
+    """Refuse a mask `(T, *B)` in which a row goes on after it has ended.
+
+    `holes` marks the steps after which one does.
+    """
+    found = np.argwhere(holes)
+    if len(found):
+        step, *row = found[0].tolist()
+        raise ValueError(
+            f"{where}: mask must be True up to each row's length: row {row} is False "
+            f"at step {step} and True after it. Move the padding to the row's end."
+        )
+
+
 def check_carry(where: str, carry: Any) -> None:
     """A carry whose order cannot be mistaken."""
     if not isinstance(carry, LSTMState):

@@ -141,6 +141,22 @@ def check_remat(where: str, remat: Any) -> None:
         )
 
 
+def check_truncate(where: str, truncate: Any, spec: LSTMSpec) -> None:
+    """None, or a number of steps, for a stack without reverse directions."""
+    if truncate is None:
+        return
+    if not isinstance(truncate, int) or isinstance(truncate, bool) or truncate < 1:
+        raise ValueError(
+            f"{where}: {truncate=} must be None or a number of steps above 0: the "
+            "gradient of the state is cut every so many. Use None to cut nowhere."
+        )
+    if spec.bidirectional:
+        raise ValueError(
+            f"{where}: truncate must be None for a bidirectional LSTM: its directions "
+            "come to a cut from both sides. Cut the sequences instead."
+        )
+
+
 def precision(where: str, value: Any) -> Precision:
     """A precision of products that jax knows; None for its default."""
     if value is None:

@@ -3,7 +3,7 @@
 A backend is a module with two functions:
 
 - `unsupported(spec) -> str | None`: why it cannot run the spec, in one sentence;
-- `run(layers, xs, state, reset_state, *, spec, masks, precision, chunk)`: runs a stack
+- `run(layers, xs, state, reset_state, *, spec, masks, precision, chunks)`: runs a stack
   between whose layers nothing happens, and returns outputs and the state after.
 
 `"auto"` chooses among the backends with every transform. One asked for by name runs or
@@ -16,6 +16,7 @@ from jaxtyping import Array
 
 from lstm_jax._types import LayerParams, LSTMSpec, LSTMState
 from lstm_jax.backends import xla
+from lstm_jax.layer import Chunks
 from lstm_jax.recurrence import Masks, Precision
 
 BACKENDS: dict[str, ModuleType] = {"xla": xla}
@@ -79,7 +80,7 @@ def run(
     spec: LSTMSpec,
     masks: Masks,
     precision: Precision,
-    chunk: int | None,
+    chunks: Chunks,
 ) -> tuple[Array, LSTMState]:
     """Run a stack on the backend of that name.
 
@@ -92,7 +93,7 @@ def run(
         spec: What is fixed about the call.
         masks: Ends and resets of the rows.
         precision: Precision of the products.
-        chunk: Steps between states kept for the backward pass; None keeps everything.
+        chunks: How time is cut.
 
     Returns:
         Outputs `(T, *B, D*P)` and the state after.
@@ -105,5 +106,5 @@ def run(
         spec=spec,
         masks=masks,
         precision=precision,
-        chunk=chunk,
+        chunks=chunks,
     )

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from lstm_jax._types import LayerParams, LSTMSpec, LSTMState
-from lstm_jax.layer import run_layer
+from lstm_jax.layer import Chunks, run_layer
 from lstm_jax.recurrence import Masks, Options, Precision
 
 
@@ -24,7 +24,7 @@ def run(
     spec: LSTMSpec,
     masks: Masks,
     precision: Precision,
-    chunk: int | None,
+    chunks: Chunks,
 ) -> tuple[Array, LSTMState]:
     """Run the layers one after the other, see `lstm_jax.backends.run`."""
     options, after = Options(precision=precision), []
@@ -33,6 +33,6 @@ def run(
         rows = slice(first, first + spec.num_directions)
         before, reset = jax.tree.map(lambda a, rows=rows: a[rows], (state, reset_state))
         with jax.named_scope(f"layer_{index}"):
-            xs, new = run_layer(options, layer, xs, before, masks, reset, chunk=chunk)
+            xs, new = run_layer(options, layer, xs, before, masks, reset, chunks=chunks)
         after.append(new)
     return xs, jax.tree.map(lambda *parts: jnp.concatenate(parts), *after)

@@ -1,0 +1,5 @@
+"""`flax.nnx` modules whose parameters carry torch's names."""
+
+from lstm_jax.nnx.cell import LSTMCell as LSTMCell
+from lstm_jax.nnx.lstm import LSTM as LSTM
+from lstm_jax.nnx.params import Rngs as Rngs, WithParams as WithParams

@@ -1,0 +1,146 @@
+"""`nnx.Module` of one layer, a step at a time."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+from flax import nnx
+from flax.nnx.nn.recurrent import RNNCellBase
+
+from lstm_jax import _checks
+from lstm_jax._types import (
+    AnyArray,
+    DTypeLike,
+    Input,
+    LSTMState,
+    Outputs,
+    Precision,
+    StateLike,
+)
+from lstm_jax.init import init_params, make_spec
+from lstm_jax.inputs import zero_state
+from lstm_jax.nnx.params import WithParams, params_key
+from lstm_jax.stack import cell_step
+
+
+class LSTMCell(WithParams, RNNCellBase):
+    """One LSTM layer, one step at a time: `torch.nn.LSTMCell` for `nnx.RNN`.
+
+    Called as Flax calls its cells, `(carry, x) -> (carry, y)`; torch's order is `step`.
+    The carry is an `LSTMState`, no bare tuple: Flax writes `(c, h)`, torch `(h, c)`.
+
+    Args:
+        input_size: `I`, features of the input.
+        hidden_size: `H`, features of the cell.
+        bias: Whether there are torch's two biases.
+        dtype: Type of the products; None means that of parameters and inputs together.
+        param_dtype: Type of the parameters.
+        precision: Of the products, see `lstm_jax.lstm`.
+        rngs: Source of the initial parameters, stream `params`.
+
+    Raises:
+        ValueError: If a size is out of range, or an option is none there is.
+        TypeError: If a type is not floating, or a flag is not True or False.
+
+    Example:
+        >>> cell = LSTMCell(3, 4, rngs=nnx.Rngs(0))
+        >>> nnx.RNN(cell)(jnp.ones((5, 7, 3))).shape
+        (5, 7, 4)
+
+    References:
+        `torch.nn.LSTMCell` (names, shapes, equations); `flax.nnx.LSTMCell` (the call).
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        *,
+        dtype: DTypeLike | None = None,
+        param_dtype: DTypeLike = jnp.float32,
+        precision: Precision = None,
+        rngs: nnx.Rngs,
+    ) -> None:
+        self.spec = make_spec("LSTMCell", input_size, hidden_size, 1, bias, False, 0)
+        self.dtype = _checks.dtype("LSTMCell", "dtype", dtype)
+        self.precision = _checks.precision("LSTMCell", precision)
+        key = params_key("LSTMCell", rngs)
+        params = init_params(key, input_size, hidden_size, bias=bias, dtype=param_dtype)
+        for name, array in params.items():
+            setattr(self, name.removesuffix("_l0"), nnx.Param(array))
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, AnyArray], **options: Any) -> "LSTMCell":
+        """A cell with these parameters (`weight_ih`, ...), in their own types.
+
+        Args:
+            params: The names of `torch.nn.LSTMCell` to arrays.
+            **options: `dtype`, `precision`.
+
+        Raises:
+            ValueError: If the keys and shapes are not those of one cell.
+            TypeError: If a value is not a floating array, or an option is unknown.
+        """
+        where = f"{cls.__name__}.from_params"
+        _checks.check_known(where, options, "dtype precision")
+        arrays = _checks.read_params(where, params)
+        spec = _checks.read_cell_spec(where, arrays)
+        sizes = (spec.input_size, spec.hidden_size, spec.bias)
+        module = nnx.eval_shape(lambda: cls(*sizes, **options, rngs=nnx.Rngs(0)))
+        module.load_params(arrays)
+        return module
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Torch's names of the parameters, and their shapes."""
+        return {
+            name.removesuffix("_l0"): size for name, size in self.spec.shapes().items()
+        }
+
+    def __call__(self, carry: LSTMState, x: Input) -> tuple[LSTMState, Outputs]:
+        """Flax's call: `(carry, x) -> (carry, y)`.
+
+        Args:
+            carry: State before, an `LSTMState` with `h` and `c` of shape `(*B, H)`.
+            x: Input, `(*B, I)`.
+
+        Returns:
+            The state after, and its `h`.
+
+        Raises:
+            TypeError: If the carry is a bare tuple.
+            ValueError: If shapes do not fit.
+        """
+        _checks.check_carry("LSTMCell", carry)
+        state = self.step(x, carry)
+        return state, state.h
+
+    def step(self, x: Input, state: StateLike | None = None) -> LSTMState:
+        """Torch's call: input `(*B, I)` and state, `(h, c)` or None, to the next state.
+
+        Raises:
+            ValueError: If shapes do not fit.
+            TypeError: If an argument is not an array, or `state` is not a pair.
+        """
+        return cell_step(
+            "LSTMCell",
+            self.params(),
+            x,
+            state,
+            dtype=self.dtype,
+            precision=self.precision,
+        )
+
+    def initialize_carry(
+        self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None
+    ) -> LSTMState:
+        """Zeros for inputs of that shape, `(*B, I)`; `nnx.RNN` calls it."""
+        del rngs, carry_init
+        batch = tuple(input_shape[:-1])
+        state = zero_state(self.spec, batch, self.dtype or self.dtype_of_params())
+        return LSTMState(state.h[0], state.c[0])
+
+    @property
+    def num_feature_axes(self) -> int:
+        """1: the features are the last axis."""
+        return 1

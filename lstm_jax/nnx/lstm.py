@@ -1,0 +1,237 @@
+"""`nnx.Module` of a stack of layers."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Bool
+
+from lstm_jax import _checks, backends
+from lstm_jax._types import (
+    AnyArray,
+    DTypeLike,
+    Input,
+    Inputs,
+    Lengths,
+    LSTMState,
+    Outputs,
+    Precision,
+    Resets,
+    StateLike,
+)
+from lstm_jax.init import init_params, make_spec
+from lstm_jax.inputs import zero_state
+from lstm_jax.nnx.params import Rngs, WithParams, dropout_key, params_key
+from lstm_jax.stack import lstm
+
+_OPTIONS = "dtype precision variational remat truncate backend"
+
+
+class LSTM(WithParams):
+    """A stack of LSTM layers: `torch.nn.LSTM`'s arguments, `lstm_jax.lstm`'s numbers.
+
+    The module holds parameters and options and no random state, so `jax.jit`,
+    `nnx.jit`, `grad` and `vmap` take it as an argument or as a closure.
+
+    Args:
+        input_size: `I`, features of the input.
+        hidden_size: `H`, features of the cell.
+        num_layers: `L`.
+        bias: Whether the layers have torch's two biases.
+        batch_first: Whether `xs` and the outputs are `(*B, T, ...)`; never the state.
+        dropout: Probability of zeroing an element of a layer's output, but the last's.
+        bidirectional: Whether there is a reverse direction beside the forward one.
+        proj_size: `P`, features of the output; 0 means no projection, `P = H`.
+        dtype: Type of the products; None means that of parameters and inputs together.
+        param_dtype: Type of the parameters.
+        precision: Of the products, see `lstm_jax.lstm`.
+        variational: Whether dropout zeroes the same elements at every step.
+        remat: Steps between the states kept for the backward pass, see `lstm_jax.lstm`.
+        truncate: Steps between cuts of the state's gradient, see `lstm_jax.lstm`.
+        backend: See `lstm_jax.backends.explain`.
+        rngs: Source of the initial parameters, stream `params`.
+
+    Raises:
+        ValueError: If a size is out of range, or an option is none there is.
+        TypeError: If a type is not floating, or a flag is not True or False.
+
+    Example:
+        >>> model = LSTM(3, 4, num_layers=2, rngs=nnx.Rngs(0))
+        >>> ys, state = model(jnp.ones((7, 5, 3)))
+        >>> ys.shape, state.h.shape, list(model.params())[:2]
+        ((7, 5, 4), (2, 5, 4), ['weight_ih_l0', 'weight_hh_l0'])
+
+    References:
+        `torch.nn.LSTM`, whose defaults these are. Differs in that dropout acts unless
+        `deterministic` is passed: there is no train or eval mode to forget.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        *,
+        dtype: DTypeLike | None = None,
+        param_dtype: DTypeLike = jnp.float32,
+        precision: Precision = None,
+        variational: bool = False,
+        remat: int | str | None = None,
+        truncate: int | None = None,
+        backend: str = "auto",
+        rngs: nnx.Rngs,
+    ) -> None:
+        self.spec = make_spec(
+            "LSTM", input_size, hidden_size, num_layers, bias, bidirectional, proj_size
+        )
+        _checks.check_flag("LSTM", "batch_first", batch_first)
+        _checks.check_rate("LSTM", dropout)
+        _checks.check_flag("LSTM", "variational", variational)
+        _checks.check_remat("LSTM", remat)
+        _checks.check_truncate("LSTM", truncate, self.spec)
+        backends.check_name("LSTM", backend)
+        self.batch_first = batch_first
+        self.dropout = dropout
+        self.dtype = _checks.dtype("LSTM", "dtype", dtype)
+        self.precision = _checks.precision("LSTM", precision)
+        self.variational = variational
+        self.remat = remat
+        self.truncate = truncate
+        self.backend = backend
+        params = init_params(
+            params_key("LSTM", rngs),
+            input_size,
+            hidden_size,
+            num_layers,
+            bias=bias,
+            bidirectional=bidirectional,
+            proj_size=proj_size,
+            dtype=param_dtype,
+        )
+        for name, array in params.items():
+            setattr(self, name, nnx.Param(array))
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, AnyArray], **options: Any) -> "LSTM":
+        """A module with these parameters, in their own types.
+
+        Args:
+            params: Torch's names to arrays; sizes, layers, directions, biases and
+                projection are read off them.
+            **options: `batch_first`, `dropout`, `variational`, `dtype`,
+                `precision`, `remat`, `truncate`, `backend`.
+
+        Raises:
+            ValueError: If the keys and shapes are not those of one LSTM.
+            TypeError: If a value is not a floating array, or an option is unknown.
+        """
+        where = f"{cls.__name__}.from_params"
+        known = f"batch_first dropout {_OPTIONS}"
+        _checks.check_known(where, options, known)
+        arrays = _checks.read_params(where, params)
+        spec = _checks.read_spec(where, arrays)
+        make = partial(cls, **spec.constructor_arguments(), **options)
+        module = nnx.eval_shape(lambda: make(rngs=nnx.Rngs(0)))
+        module.load_params(arrays)
+        return module
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Torch's names of the parameters, and their shapes."""
+        return self.spec.shapes()
+
+    def __call__(
+        self,
+        xs: Inputs,
+        state: StateLike | None = None,
+        *,
+        lengths: Lengths | None = None,
+        resets: Resets | None = None,
+        reset_state: StateLike | None = None,
+        deterministic: bool = False,
+        rngs: Rngs | None = None,
+    ) -> tuple[Outputs, LSTMState]:
+        """Run over a sequence, see `lstm_jax.lstm` for the arrays.
+
+        Args:
+            xs: Inputs, `(T, *B, I)`, or `(*B, T, I)` with `batch_first`.
+            state: State before, `(L*D, *B, P)` and `(L*D, *B, H)`; None means zeros.
+            lengths: Steps of each row, shape `*B`; None means T.
+            resets: True where a row starts anew before the step.
+            reset_state: The state after a reset; None means zeros.
+            deterministic: Whether dropout is left out.
+            rngs: A key, or an `nnx.Rngs` (stream `dropout`), where dropout acts.
+
+        Returns:
+            Outputs of the last layer, and the state after each row's last step.
+
+        Raises:
+            ValueError: If shapes do not fit, or dropout has no `rngs`.
+            TypeError: If an argument is not an array of the right kind.
+        """
+        active = not deterministic and self.dropout > 0 and self.spec.num_layers > 1
+        return lstm(
+            self.params(),
+            xs,
+            state,
+            lengths=lengths,
+            resets=resets,
+            reset_state=reset_state,
+            batch_first=self.batch_first,
+            dropout=self.dropout if active else 0.0,
+            dropout_key=dropout_key("LSTM", rngs) if active else None,
+            **self._options(),
+        )
+
+    def step(
+        self,
+        x: Input,
+        state: StateLike,
+        reset: Bool[AnyArray, "*B"] | None = None,
+        *,
+        reset_state: StateLike | None = None,
+    ) -> tuple[Outputs, LSTMState]:
+        """Run one time step, without dropout.
+
+        Args:
+            x: Input, `(*B, I)`.
+            state: State before, as `initial_state` or the last call returned it.
+            reset: True for rows that start anew before the step, shape `*B`.
+            reset_state: The state after a reset; None means zeros.
+
+        Returns:
+            Output `(*B, P)` and the state after.
+
+        Raises:
+            ValueError: If the stack is bidirectional, or shapes do not fit.
+            TypeError: If an argument is not an array of the right kind.
+        """
+        _checks.check_steppable("LSTM.step", self.spec)
+        x = _checks.check_input("LSTM.step", x, self.spec)
+        if reset is not None:
+            reset = _checks.check_resets(
+                "LSTM.step", "reset", reset, self.spec, x.shape[:-1]
+            )[None]
+        ys, state = lstm(
+            self.params(),
+            x[None],
+            state,
+            resets=reset,
+            reset_state=reset_state,
+            **self._options(),
+        )
+        return ys[0], state
+
+    def initial_state(self, batch_shape: tuple[int, ...] = ()) -> LSTMState:
+        """The state of zeros that a call without one starts from."""
+        batch = _checks.check_batch_shape("LSTM.initial_state", batch_shape)
+        return zero_state(self.spec, batch, self.dtype or self.dtype_of_params())
+
+    def _options(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _OPTIONS.split()}

@@ -1,0 +1,74 @@
+"""Parameters under torch's names in an `nnx` module, and keys to draw them with."""
+
+from collections.abc import Mapping
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array
+
+from lstm_jax import _checks
+from lstm_jax._types import AnyArray
+
+Rngs = nnx.Rngs | Array
+
+
+class WithParams(nnx.Module):
+    """A module whose `nnx.Param`s are a flat mapping of torch's names."""
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Torch's names of the parameters, and their shapes."""
+        raise NotImplementedError
+
+    def params(self) -> dict[str, Array]:
+        """The parameters under torch's names, as `lstm_jax.lstm` takes them."""
+        return {name: getattr(self, name).get_value() for name in self.shapes()}
+
+    def dtype_of_params(self) -> jnp.dtype:
+        """The type of the first parameter."""
+        return next(iter(self.params().values())).dtype
+
+    def load_params(self, params: Mapping[str, AnyArray]) -> None:
+        """Replace every parameter, in the types given.
+
+        Raises:
+            ValueError: If a key is missing or not used, or a shape differs. Nothing is
+                replaced then. (`nnx.update` would accept both.)
+            TypeError: If a value is not a floating array.
+        """
+        where = f"{type(self).__name__}.load_params"
+        arrays = _checks.check_params(where, params, self.shapes())
+        for name, array in arrays.items():
+            setattr(self, name, nnx.Param(array))
+
+
+def params_key(where: str, rngs: nnx.Rngs) -> Array:
+    """A key for the initial parameters."""
+    if not isinstance(rngs, nnx.Rngs):
+        raise TypeError(
+            f"{where}: rngs must be nnx.Rngs, not {type(rngs).__name__}: the initial "
+            "parameters are drawn from its stream params. Use nnx.Rngs(seed)."
+        )
+    if not hasattr(rngs, "params"):
+        raise ValueError(
+            f"{where}: rngs must have a stream named params: the initial parameters "
+            "are drawn from it. Use nnx.Rngs(params=seed)."
+        )
+    return rngs.params()
+
+
+def dropout_key(where: str, rngs: Rngs | None) -> Array | None:
+    """A key for the dropout."""
+    if rngs is None:
+        raise ValueError(
+            f"{where}: rngs must be a key or nnx.Rngs: dropout acts between the "
+            "layers. Use rngs=jax.random.key(seed), or deterministic=True to evaluate."
+        )
+    if not isinstance(rngs, nnx.Rngs):
+        _checks.check_key(where, "rngs", rngs)
+        return rngs
+    if not hasattr(rngs, "dropout"):
+        raise ValueError(
+            f"{where}: rngs must have a stream named dropout: dropout acts between the "
+            "layers. Use nnx.Rngs(dropout=seed), or deterministic=True to evaluate."
+        )
+    return rngs.dropout()

@@ -1,0 +1,81 @@
+"""The side of JAX: `lstm_jax.lstm`, or anyone's function of its signature."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+import lstm_jax
+from parity.cases import SETS, Cotangents, Problem
+from parity.sides.names import Array, Inputs, Key, Run, by_key, inputs_of, named
+
+
+def of_jax(
+    run: Run, problem: Problem, *, precision: str = "highest", device: Any = None
+) -> dict[Key, Array]:
+    """What `run(params, xs, state)` gives under `jit`, with reverse-mode gradients.
+
+    `lengths`, `resets` and `reset_state` are passed by name where the problem has them.
+    Where the outputs have other shapes or types than an LSTM's, they come without
+    gradients.
+    """
+    inputs, masks = inputs_of(problem), _masks(problem)
+    with _settings(problem, precision, device):
+        shapes = jax.eval_shape(partial(_call, run), inputs, masks)
+        pairs = zip(shapes, problem.cotangents, strict=True)
+        if any((a.shape, a.dtype) != (b.shape[1:], b.dtype) for a, b in pairs):
+            return by_key(_outputs(run, inputs, masks), [])
+        outputs, found = _values(run, inputs, masks, problem.cotangents)
+        gradients = named(found)
+        sets = [{name: a[k] for name, a in gradients.items()} for k in range(len(SETS))]
+        return by_key(outputs, sets)
+
+
+def outputs_of_jax(
+    run: Run, problem: Problem, change: Callable[..., Any]
+) -> dict[Key, Array]:
+    """The outputs alone, with changed weights: one program for all changes."""
+    with _settings(problem, "highest", None):
+        params = change(problem.params, lstm_jax.spec_of(problem.params))
+        inputs = inputs_of(problem)._replace(params=params)
+        return by_key(_outputs(run, inputs, _masks(problem)), [])
+
+
+def _masks(problem: Problem) -> dict[str, Array]:
+    masks = {"lengths": problem.lengths, "resets": problem.resets}
+    return {name: mask for name, mask in masks.items() if mask is not None}
+
+
+@contextmanager
+def _settings(problem: Problem, precision: str, device: Any) -> Iterator[None]:
+    wide = problem.xs.dtype == np.float64
+    with (
+        jax.enable_x64(wide or jax.config.read("jax_enable_x64")),
+        jax.default_matmul_precision(precision),
+        jax.default_device(device),
+    ):
+        yield
+
+
+def _call(run: Run, inputs: Inputs, masks: dict[str, Any]) -> Cotangents:
+    options = dict(masks)
+    if inputs.reset_state is not None:
+        options["reset_state"] = inputs.reset_state
+    ys, (h, c) = run(inputs.params, inputs.xs, inputs.state, **options)
+    return Cotangents(ys, h, c)
+
+
+_outputs = jax.jit(_call, static_argnums=0)
+
+
+@partial(jax.jit, static_argnums=0)
+def _values(
+    run: Run, inputs: Inputs, masks: dict[str, Any], cotangents: Cotangents
+) -> tuple[Any, Inputs]:
+    """Outputs, and the gradients of each set of cotangents, one plain pullback each."""
+    outputs, pullback = jax.vjp(lambda given: _call(run, given, masks), inputs)
+    (gradients,) = jax.lax.map(pullback, cotangents)
+    return outputs, gradients
