@@ -1,4 +1,4 @@
-"""The README runs, and the numbers in it are those its command prints."""
+"""README and docs run, and the numbers in the README are those its command prints."""
 
 import re
 from pathlib import Path
@@ -9,18 +9,23 @@ from parity.__main__ import main
 
 README = Path(__file__).parent.parent / "README.md"
 TEXT = README.read_text(encoding="utf-8")
+PAGES = [README, README.parent / "docs" / "recurrent_rl.md"]
 
 
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
+def blocks(page, language):
+    text = page.read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
-def test_every_python_block_runs_one_after_the_other(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_python_block_runs_one_after_the_other(
+    page, tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
     names = {}
     promised = []
-    for block in blocks("python"):
-        exec(compile(block, str(README), "exec"), names)
+    for block in blocks(page, "python"):
+        exec(compile(block, str(page), "exec"), names)
         promised += re.findall(r"^print\(.*\)\s*#\s*(.*)", block, re.MULTILINE)
     printed = capsys.readouterr().out.splitlines()
     assert len(printed) == len(promised) >= 4
