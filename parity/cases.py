@@ -46,6 +46,10 @@ class Problem(NamedTuple):
     resets: Array | None = None
     reset_state: tuple[Array, Array] | None = None
 
+    def filled(self) -> "Problem":
+        """The same with ones in place of the NaN past the lengths."""
+        return self._replace(xs=np.where(np.isnan(self.xs), 1, self.xs))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
@@ -53,8 +57,9 @@ class Case:
 
     `scale` multiplies torch's initial range of the weights; `given_state` says whether
     the state before is random or zero; `batch` holds any number of axes. With `lengths`
-    rows have 0 to T steps, and NaN past them; with `resets` every fourth step or so
-    starts anew, with `reset_state` from a random state in place of zeros.
+    rows have 0 to T steps, of two at least one 0 and one T, and NaN past them; with
+    `resets` every fourth step or so starts anew, with `reset_state` from a random state
+    in place of zeros.
     """
 
     name: str
@@ -92,6 +97,11 @@ class Case:
         """The type of the cell: at least float32."""
         return "float64" if self.dtype == "float64" else "float32"
 
+    def dtype_of(self, tensor: str) -> str:
+        """The type that an output or a gradient of that name is kept in."""
+        cells = ("c_n", "d_c0", "d_reset_c")
+        return self.cell_dtype if tensor in cells else self.dtype
+
     @classmethod
     def of(cls, spec: LSTMSpec, **options: object) -> "Case":
         """A case of the sizes and flags of `spec`."""
@@ -120,8 +130,9 @@ class Case:
         features = spec.num_directions * spec.output_size
         ys = normal(self.steps, *self.batch, features).astype(dtype)
         cotangents = Cotangents(*map(_sets, (ys, *state()), range(3)))
-        lengths = rng.integers(0, self.steps + 1, self.batch) if self.lengths else None
-        if lengths is not None:
+        lengths = None
+        if self.lengths:
+            lengths = _lengths(rng, self.steps, self.batch)
             xs[~_running(self.steps, lengths)] = np.nan
         resets = rng.random((self.steps, *self.batch)) < 0.25 if self.resets else None
         return Problem(
@@ -133,6 +144,13 @@ class Case:
             resets,
             state() if self.resets and self.reset_state else None,
         )
+
+
+def _lengths(rng: np.random.Generator, steps: int, batch: tuple[int, ...]) -> Array:
+    lengths = rng.integers(0, steps + 1, int(np.prod(batch)))
+    if lengths.size > 1:
+        lengths[:2] = 0, steps
+    return rng.permutation(lengths).reshape(batch)
 
 
 def _running(steps: int, lengths: Array) -> Array:
@@ -166,7 +184,26 @@ CASES = (
     Case(name="saturated gates", scale=20.0),
     Case(name="a hundred steps", steps=100, hidden_size=32, input_size=16),
     Case(name="a thousand steps", steps=1000, hidden_size=16, batch=(2,)),
+    Case(name="lengths", lengths=True),
+    Case(
+        name="lengths, stacked, bidirectional",
+        num_layers=2,
+        bidirectional=True,
+        lengths=True,
+        batch=(5,),
+    ),
+    Case(name="resets", resets=True),
+    Case(
+        name="resets to a state, lengths",
+        num_layers=2,
+        resets=True,
+        reset_state=True,
+        lengths=True,
+        batch=(5,),
+    ),
     Case(name="float64", num_layers=2, bidirectional=True, dtype="float64"),
+    Case(name="bfloat16", num_layers=2, bidirectional=True, dtype="bfloat16"),
+    Case(name="float16", num_layers=2, bidirectional=True, dtype="float16"),
 )
 
 # Draws in a row that share sizes, and so a compiled program.
@@ -180,7 +217,10 @@ _DEAL = {
     "projected": [False, True] * 10,
     "bias": [False] * 5 + [True] * 15,
     "given_state": [False] * 8 + [True] * 12,
-    "dtype": ["float32"] * 12 + ["float64"] * 8,
+    "lengths": [False] * 10 + [True] * 10,
+    "resets": [False] * 8 + [True] * 12,  # of which those with one direction have any
+    "reset_state": [False] * 10 + [True] * 10,
+    "dtype": ["float32"] * 8 + ["float64"] * 6 + ["bfloat16"] * 3 + ["float16"] * 3,
     "batch_axes": [0] * 4 + [1] * 10 + [2] * 6,
     "steps": ["long", "none", "one"] + ["some"] * 17,
 }
@@ -225,6 +265,9 @@ def _random_shape(seed: int, number: int) -> Case:
         steps=int(rng.integers(low, high, endpoint=True)),
         batch=_random_batch(rng, card["batch_axes"], 2 if long else 5),
         given_state=card["given_state"],
+        lengths=card["lengths"],
+        resets=card["resets"] and not card["bidirectional"],
+        reset_state=card["reset_state"],
         dtype=card["dtype"],
     )
 

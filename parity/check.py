@@ -10,11 +10,11 @@ import numpy as np
 
 import lstm_jax
 from parity import diagnose, sides, tolerance
-from parity.cases import Case
+from parity.cases import Case, Problem
 from parity.convert.torch import numpy_of
 from parity.report import Report, Row
 
-DTYPES = ("float32", "float64")
+DTYPES = ("float32", "float64", "bfloat16", "float16")
 
 
 def check(
@@ -24,6 +24,9 @@ def check(
     run: sides.Run = lstm_jax.lstm,
     batch: int | tuple[int, ...] = 3,
     steps: int = 7,
+    lengths: bool = False,
+    resets: bool = False,
+    reset_state: bool = False,
     dtype: str = "float32",
     seed: int = 0,
     precision: str = "highest",
@@ -40,10 +43,15 @@ def check(
         params: The weights that JAX is given, such as converted ones; None means those
             of `module`.
         run: The function that is checked, anyone's: time first,
-            `run(params, xs, state) -> (ys, (h, c))`.
+            `run(params, xs, state) -> (ys, (h, c))`, and by name what is asked for of
+            `lengths`, `resets` and `reset_state`, see `lstm_jax.lstm`.
         batch: Size of the batch, or of several batch axes; `()` means unbatched.
         steps: Time steps.
-        dtype: "float32" or "float64": weights and inputs are rounded to it first.
+        lengths: Whether rows have 0 to T steps; NaN past them.
+        resets: Whether rows start anew at random steps.
+        reset_state: Whether they do so from a random state in place of zeros.
+        dtype: "float32", "float64", "bfloat16" or "float16": weights and inputs are
+            rounded to it first. The cell is at least float32.
         seed: Of inputs and cotangents.
         precision: Of JAX's products; anything below "highest" may round them.
         device: The JAX device; None means the default one.
@@ -72,7 +80,18 @@ def check(
     sizes = {"batch": min(batch, default=0), "steps": steps, "seed": seed}
     for name, value in sizes.items():
         _refuse_negative(name, value)
-    case = Case.of(spec, name="check", batch=batch, steps=steps, dtype=dtype, seed=seed)
+    _check_masks(spec, resets, reset_state)
+    case = Case.of(
+        spec,
+        name="check",
+        batch=batch,
+        steps=steps,
+        lengths=lengths,
+        resets=resets,
+        reset_state=reset_state,
+        dtype=dtype,
+        seed=seed,
+    )
     return compare(case, right, given, run=run, precision=precision, device=device)
 
 
@@ -95,12 +114,24 @@ def compare(
     theirs = problem if given is None else problem._replace(params=dict(given))
     exact = sides.of_oracle(problem)
     torch = sides.of_torch(problem) or {}
-    actual = sides.of_jax(_fresh(run), theirs, precision=precision, device=device)
-    rows = [_row(key, exact[key], actual, torch, case.dtype) for key in exact]
+    run = _fresh(run)
+
+    def values(problem: Problem) -> dict[sides.Key, np.ndarray]:
+        return sides.of_jax(run, problem, precision=precision, device=device)
+
+    actual = values(theirs)
+    rows = [_row(case, key, exact[key], actual, torch) for key in exact]
     report = Report(case.name, rows, facts=_facts(case, precision, device))
     if report.ok:
         return report
-    sentences = diagnose.advice(case, problem, theirs.params, actual, exact)
+    sentences = diagnose.advice(
+        case,
+        problem,
+        theirs.params,
+        actual,
+        exact,
+        lambda other: values(other._replace(params=theirs.params)),
+    )
     return replace(report, advice=sentences)
 
 
@@ -112,26 +143,26 @@ def _fresh(run: sides.Run) -> sides.Run:
     if run is lstm_jax.lstm:
         return run
 
-    def fresh(*arrays: Any) -> Any:
-        return run(*arrays)
+    def fresh(*arrays: Any, **masks: Any) -> Any:
+        return run(*arrays, **masks)
 
     return fresh
 
 
 def _row(
+    case: Case,
     key: sides.Key,
     exact: tolerance.Exact,
     actual: Mapping[sides.Key, np.ndarray],
     torch: Mapping[sides.Key, np.ndarray],
-    dtype: str,
 ) -> Row:
-    found = tolerance.Distance(np.inf, reason="is missing")
-    if key in actual:
-        found = tolerance.distance(actual[key], exact, dtype)
-    theirs = (
-        tolerance.distance(torch[key], exact, dtype).error if key in torch else None
-    )
-    return Row(*key, found, theirs)
+    def far(value: np.ndarray) -> tolerance.Distance:
+        return tolerance.distance(value, exact, case.dtype, case.dtype_of(key[0]))
+
+    missing = tolerance.Distance(np.inf, reason="is missing")
+    found = far(actual[key]) if key in actual else missing
+    theirs = far(torch[key]).error if key in torch else None
+    return Row(*key, found, theirs, tolerance.BUDGETS[case.dtype])
 
 
 def _facts(case: Case, precision: str, device: Any) -> dict[str, Any]:
@@ -161,6 +192,19 @@ def _params_of(module: Any, dtype: str) -> dict[str, np.ndarray]:
     return _cast(source, dtype)
 
 
+def _check_masks(spec: lstm_jax.LSTMSpec, resets: bool, reset_state: bool) -> None:
+    if resets and spec.bidirectional:
+        raise ValueError(
+            "check: resets=True must not be asked of a bidirectional LSTM: its reverse "
+            "direction would see the next sequence. Use lengths."
+        )
+    if reset_state and not resets:
+        raise ValueError(
+            "check: reset_state=True must come with resets: it is the state after one. "
+            "Use resets=True."
+        )
+
+
 def _refuse_negative(name: str, value: int) -> None:
     if not isinstance(value, int) or value < 0:
         raise ValueError(
@@ -178,7 +222,7 @@ def _number(name: str, value: Any, dtype: str) -> np.ndarray:
             "are real. Convert a quantised model back first."
         )
     with np.errstate(over="ignore"):  # what overflows is refused below
-        array = array.astype(dtype)
+        array = array.astype(jnp.dtype(dtype))
     wrong = np.argwhere(~np.isfinite(array))
     if len(wrong):
         raise ValueError(

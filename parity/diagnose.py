@@ -1,6 +1,6 @@
 """Why an LSTM is wrong: the known mistake that explains the numbers, and where."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +9,7 @@ from parity import sides, tolerance
 from parity.cases import Case, Problem
 from parity.layouts import GATES
 from parity.mistakes import Mistake, mistakes
+from parity.mistakes.masks import PADDING
 from parity.tolerance import Exact
 
 Array = np.ndarray
@@ -22,6 +23,7 @@ def advice(
     given: Mapping[str, Array],
     actual: Values,
     exact: Truth,
+    again: Callable[[Problem], Values],
 ) -> list[str]:
     """Sentences for a check that failed: the mistake, then the first wrong place.
 
@@ -31,23 +33,38 @@ def advice(
         given: The weights that JAX had.
         actual: What JAX gave.
         exact: What is right.
+        again: What JAX gives for another problem of the same sizes.
 
     Returns:
         The mistake's name and cure if one explains the numbers, which weights differ
         from the right ones if some do, and the first wrong place.
     """
-    errors = {key: _error(actual, exact, key, case.dtype) for key in exact}
-    wrong = {key: e for key, e in errors.items() if not e <= tolerance.BUDGET}
+    wrong = _wrong(case, actual, exact)
+    if case.lengths and any(np.isnan(value).any() for value in actual.values()):
+        problem = problem.filled()
+        filled = again(problem)
+        if not (_wrong(case, filled, exact)):
+            return [PADDING, *_place(case, actual, exact, wrong)]
+        actual, wrong = filled, _wrong(case, filled, exact)
     found = _explanation(case, problem, actual, exact, wrong)
     sentences = [found.says] if found else []
     sentences += _different_weights(problem.params, given)
     return sentences + _place(case, actual, exact, wrong)
 
 
-def _error(actual: Values, exact: Truth, key: sides.Key, dtype: str) -> float:
+def _wrong(case: Case, actual: Values, exact: Truth) -> dict[sides.Key, float]:
+    """The errors that are out of the budget."""
+    errors = {key: _error(case, actual, exact, key) for key in exact}
+    return {
+        key: e for key, e in errors.items() if not e <= tolerance.BUDGETS[case.dtype]
+    }
+
+
+def _error(case: Case, actual: Values, exact: Truth, key: sides.Key) -> float:
     if key not in actual:
         return np.inf
-    return tolerance.distance(actual[key], exact[key], dtype).error
+    stored = case.dtype_of(key[0])
+    return tolerance.distance(actual[key], exact[key], case.dtype, stored).error
 
 
 def _explanation(
@@ -57,11 +74,10 @@ def _explanation(
     gradients = all(cotangents for _, cotangents in wrong)
     nearest, best = None, min(tolerance.MATCH, max(wrong.values()) / tolerance.CLEARER)
     for mistake in mistakes():
-        if mistake.gradients == gradients and mistake.applies(case.spec):
+        if mistake.gradients == gradients and mistake.applies(case):
             values = _values(mistake, problem, gradients)
             far = max(
-                _error(actual, _as_exact(values, exact), key, case.dtype)
-                for key in values
+                _error(case, actual, _as_exact(values, exact), key) for key in values
             )
             if far < best:
                 nearest, best = mistake, far
@@ -110,7 +126,11 @@ def _place(case: Case, actual: Values, exact: Truth, wrong: Mapping) -> list[str
     for key in (("h_n", ""), ("c_n", ""), ("ys", "")):
         if key in wrong and np.isfinite(wrong[key]) and actual[key].size:
             far = tolerance.elementwise(actual[key], exact[key], case.dtype)
-            row = int(np.argmax((far > tolerance.BUDGET).reshape(len(far), -1).any(1)))
+            row = int(
+                np.argmax(
+                    (far > tolerance.BUDGETS[case.dtype]).reshape(len(far), -1).any(1)
+                )
+            )
             timed = key[0] == "ys"
             place = f"time step {row}" if timed else layer_of_row(case, row)
             parts.append(f"{key[0]} at {place}")
@@ -132,12 +152,13 @@ def _place_of_gradient(case: Case, actual: Values, exact: Truth, key: sides.Key)
     known = key in actual and actual[key].shape == exact[key].value.shape
     if not known or not key[1]:
         return key[0]
-    index = tolerance.distance(actual[key], exact[key], case.dtype).index
+    stored = case.dtype_of(key[0])
+    index = tolerance.distance(actual[key], exact[key], case.dtype, stored).index
     if not index:
         return key[0]
     if name == "xs":
         return f"{key[0]} at time step {index[0]}"
-    if name in ("h0", "c0"):
+    if name in ("h0", "c0", "reset_h", "reset_c"):
         return f"{key[0]} at {layer_of_row(case, index[0])}"
     layer = name.removesuffix("_reverse").rpartition("_l")[2]
     direction = "reverse" if name.endswith("_reverse") else "forward"

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field
 from io import StringIO
 from typing import Any
 
-from parity import tolerance
 from parity.tolerance import Distance
 
 
@@ -23,7 +22,7 @@ class Row:
     cotangents: str
     found: Distance
     torch: float | None
-    budget: float = tolerance.BUDGET
+    budget: float
 
     @property
     def error(self) -> float:

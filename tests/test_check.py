@@ -1,7 +1,8 @@
 """The check passes what is right and fails, by name, what is wrong."""
 
 import json
-from functools import partial
+from dataclasses import replace
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -13,9 +14,11 @@ from flax import nnx
 
 import lstm_jax
 import parity
-from parity import tolerance
+from parity import sides, tolerance
 from parity.cases import CASES, DRAWS_PER_SHAPE, Case, random_case
 from parity.mistakes import mistakes
+from parity.mistakes.equations import PRECISION
+from parity.mistakes.masks import LENGTHS, RESETS
 
 MISTAKES = {mistake.name: mistake for mistake in mistakes()}
 FLAT = Case(name="flat", input_size=4, hidden_size=4, seed=4)
@@ -25,7 +28,8 @@ FLAT = Case(name="flat", input_size=4, hidden_size=4, seed=4)
 def test_every_case_is_within_the_budget(case):
     report = parity.check_case(case)
     assert report.ok, str(report)
-    assert {row.budget for row in report.rows} == {32.0}
+    half = case.dtype in ("bfloat16", "float16")
+    assert {row.budget for row in report.rows} == {4.0 if half else 32.0}
 
 
 def test_draws_are_within_the_budget():
@@ -57,8 +61,12 @@ def test_three_hundred_draws_hit_each_option_ten_times(seed):
         "empty batch": lambda c: 0 in c.batch,
         "steps": lambda c: min(c.steps, 2) if c.steps <= 64 else "long",
         "scale": lambda c: c.scale > 1,
+        "lengths": lambda c: c.lengths,
+        "resets": lambda c: c.resets,
+        "reset state": lambda c: c.resets and c.reset_state,
+        "lengths and resets": lambda c: c.lengths and c.resets,
     }
-    values = {"layers": 4, "batch axes": 3, "steps": 4}
+    values = {"layers": 4, "batch axes": 3, "steps": 4, "type": 4}
     for name, option in options.items():
         found = [option(case) for case in cases]
         counts = {value: found.count(value) for value in set(found)}
@@ -74,11 +82,17 @@ def test_a_draw_does_not_depend_on_how_many_there_are():
     assert first.seed != last.seed
 
 
-def case_for(name):
+def case_for(name, **changes):
     """The smallest case in which the mistake of that name makes a difference."""
-    if name.startswith(("directions", "reverse outputs")):
-        return Case(name="both ways", bidirectional=True, seed=3)
-    return Case(name="deep", num_layers=3) if name.startswith("layers") else FLAT
+    mistake, case = MISTAKES[name], replace(FLAT, **changes)
+    if mistake in LENGTHS:
+        case = replace(case, lengths=True, batch=(8,))
+    if mistake in RESETS:
+        case = replace(case, resets=True, reset_state=True, batch=(8,))
+    if name.startswith("layers"):
+        case = replace(case, num_layers=3)
+    both = ("directions", "reverse outputs", "reverse from")
+    return replace(case, bidirectional=name.startswith(both))
 
 
 @pytest.mark.parametrize("name", MISTAKES)
@@ -116,13 +130,67 @@ def test_every_gate_order_but_torchs_is_a_mistake():
     assert "gates i, f, g, o" not in orders
 
 
+def test_there_are_wrong_lengths_and_resets():
+    assert len(LENGTHS) == 11
+    assert len(RESETS) == 10
+    assert {*LENGTHS, *RESETS} < set(MISTAKES.values())
+
+
+@lru_cache
+def drawn(case):
+    problem = case.draw()
+    return problem, sides.of_oracle(problem)
+
+
+def is_seen(mistake, case):
+    """Whether it fails; the outputs alone are run where they show it."""
+    if not mistake.gradients:
+        problem, exact = drawn(case)
+        values = sides.outputs_of_jax(mistake.run, problem, mistake.change)
+        for key, value in values.items():
+            stored = case.dtype_of(key[0])
+            far = tolerance.distance(value, exact[key], case.dtype, stored)
+            if far.error > tolerance.BUDGETS[case.dtype]:
+                return True
+    return not parity.check_case(case, run=mistake).ok
+
+
+# Of those above a half type's own rounding, the nearest to it at each size, measured.
+NEAREST = ["b_hh dropped", "forget bias -1", "hard sigmoid", "length 0 as 1"]
+NEAREST += ["gradient of the state before stopped", "reverse from the padded end"]
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("name", NEAREST)
+def test_a_wrong_lstm_fails_in_half_precision(monkeypatch, name, dtype):
+    monkeypatch.setattr("parity.diagnose.advice", lambda *_: [])
+    case = case_for(name, input_size=64, hidden_size=64, dtype=dtype)
+    assert is_seen(MISTAKES[name], case)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("size", [4, 64, 256])
+def test_every_wrong_lstm_fails_in_half_precision(monkeypatch, size, dtype):
+    monkeypatch.setattr("parity.diagnose.advice", lambda *_: [])
+    sizes = {"input_size": size, "hidden_size": size, "dtype": dtype}
+    unseen = [
+        name
+        for name, mistake in MISTAKES.items()
+        if mistake not in PRECISION and not is_seen(mistake, case_for(name, **sizes))
+    ]
+    drawn.cache_clear()
+    jax.clear_caches()
+    assert unseen == []
+
+
 @pytest.mark.parametrize("name", ["TF32 products", "bf16 products", "bf16 state"])
 @pytest.mark.parametrize("size", [4, 64, 256])
 def test_fewer_bits_fail_at_every_size(name, size):
     case = Case(name="bits", input_size=size, hidden_size=size, steps=5, batch=(2,))
     report = parity.check_case(case, run=MISTAKES[name])
     assert not report.ok
-    assert max(row.error for row in report.rows) > 10 * tolerance.BUDGET
+    assert max(row.error for row in report.rows) > 10 * tolerance.BUDGETS["float32"]
 
 
 def test_wrongly_converted_weights_are_named_with_their_gates():
@@ -220,8 +288,8 @@ def test_a_silent_detour_through_fewer_bits_fails():
         lambda: torch.nn.LSTM(5, 4).state_dict(),
     ],
 )
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_modules_cells_and_mappings_are_checked_in_either_type(make, dtype):
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16"])
+def test_modules_cells_and_mappings_are_checked_in_every_type(make, dtype):
     report = parity.check(make(), dtype=dtype, batch=(2, 2), steps=3)
     assert report.ok, str(report)
     assert all(row.torch is not None for row in report.rows)
@@ -231,6 +299,24 @@ def test_modules_cells_and_mappings_are_checked_in_either_type(make, dtype):
 def test_empty_and_unbatched_inputs_are_checked(batch):
     assert parity.check(torch.nn.LSTM(5, 4), batch=batch).ok
     assert parity.check(torch.nn.LSTM(5, 4), batch=batch, steps=0).ok
+
+
+@pytest.mark.parametrize("batch", [(), (2, 3)])
+def test_lengths_and_resets_are_checked_with_any_batch(batch):
+    module = torch.nn.LSTM(5, 4, 2, proj_size=2)
+    masks: Any = {"lengths": True, "resets": True, "reset_state": True}
+    report = parity.check(module, batch=batch, **masks)
+    assert report.ok, str(report)
+    assert {"d_reset_h", "d_reset_c"} < {row.tensor for row in report.rows}
+    assert all(row.torch is not None for row in report.rows)
+
+
+def test_a_function_of_ones_own_is_given_the_masks():
+    def run(params, xs, state, *, lengths, resets):
+        assert (lengths.shape, resets.shape, resets.dtype) == ((3,), (7, 3), bool)
+        return lstm_jax.lstm(params, xs, state, lengths=lengths, resets=resets)
+
+    assert parity.check(torch.nn.LSTM(5, 4), run=run, lengths=True, resets=True).ok
 
 
 def test_what_is_checked_is_not_changed():
@@ -280,15 +366,27 @@ def test_bad_arguments_of_check_are_one_sentence(no_jaxtyping):
         "are compared. Use a state dict of torch's names."
     )
     with pytest.raises(ValueError, match="dtype") as caught:
-        _ = parity.check(torch.nn.LSTM(5, 4), dtype="bfloat16")
+        _ = parity.check(torch.nn.LSTM(5, 4), dtype="float8_e5m2")
     assert str(caught.value) == (
-        "check: dtype='bfloat16' must be one of float32, float64: the tolerance is "
-        "known for these. Use 'float32'."
+        "check: dtype='float8_e5m2' must be one of float32, float64, bfloat16, "
+        "float16: the tolerance is known for these. Use 'float32'."
+    )
+    with pytest.raises(ValueError, match="bidirectional") as caught:
+        _ = parity.check(torch.nn.LSTM(5, 4, bidirectional=True), resets=True)
+    assert str(caught.value) == (
+        "check: resets=True must not be asked of a bidirectional LSTM: its reverse "
+        "direction would see the next sequence. Use lengths."
+    )
+    with pytest.raises(ValueError, match="reset_state") as caught:
+        _ = parity.check(torch.nn.LSTM(5, 4), reset_state=True)
+    assert str(caught.value) == (
+        "check: reset_state=True must come with resets: it is the state after one. "
+        "Use resets=True."
     )
 
 
 def test_the_check_runs_without_torch(monkeypatch):
-    monkeypatch.setattr("parity.sides.has_torch", lambda: False)
+    monkeypatch.setattr("parity.sides.torch.has_torch", lambda: False)
     report = parity.check(lstm_jax.init_params(jax.random.key(0), 5, 4))
     assert report.ok
     assert all(row.torch is None for row in report.rows)

@@ -31,7 +31,7 @@ def test_a_file_is_checked_with_a_line_for_each_tensor(lstm_file, capsys):
     assert "LSTMCell at 'cell.'" in out
     for name in ("ys", "h_n", "c_n", "d_xs", "d_h0", "d_c0", "d_weight_hh_l0"):
         assert len(re.findall(rf"^ {name} ", out, re.MULTILINE)) == 2
-    assert "ok: 2 of 2 LSTMs and 62 of 62 comparisons within 32 roundings" in out
+    assert "ok: 2 of 2 LSTMs and 62 of 62 comparisons within budget" in out
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

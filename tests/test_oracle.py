@@ -32,7 +32,7 @@ def test_outputs_and_every_gradient_are_those_of_torch_in_float64(case):
     assert theirs is not None
     for key, exact in sides.of_oracle(problem).items():
         found = tolerance.distance(theirs[key], exact, "float64")
-        assert found.error <= tolerance.BUDGET, (key, found)
+        assert found.error <= tolerance.BUDGETS["float64"], (key, found)
 
 
 @pytest.mark.parametrize("options", [{"bidirectional": True}, {"num_layers": 2}])
@@ -59,7 +59,10 @@ def test_lengths_are_those_of_torch_packed_sequences(options):
     ):  # fmt: skip
         exact = tolerance.Exact(ours, np.zeros(1), steps=False)
         other = others.detach().numpy()
-        assert tolerance.distance(other, exact, "float64").error <= tolerance.BUDGET
+        assert (
+            tolerance.distance(other, exact, "float64").error
+            <= tolerance.BUDGETS["float64"]
+        )
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def _check_cases(settings: dict[str, Any], console: Console) -> list[Report]:
     reports = [
         parity.check_case(case, **settings) for case in _progress(CASES, "checking")
     ]
-    title = "Error in roundings of the type (budget 32); torch: its own worst error"
+    title = "Error in roundings of the type (budget 32, half types 4); torch: its worst"
     header = ("case", "ys", "h_n, c_n", "d_xs, d_h0, d_c0", "d_params", "torch", "")
     console.print(table(title, header, [_case_line(report) for report in reports]))
     _conclude(reports, console)
@@ -191,8 +191,8 @@ def _conclude(reports: list[Report], console: Console, detailed: bool = False) -
     verdict = "FAIL" if wrong else "ok"
     console.print(
         f"{verdict}: {len(reports) - len(wrong)} of {len(reports)} LSTMs and "
-        f"{sum(row.ok for row in rows)} of {len(rows)} comparisons within 32 "
-        f"roundings; worst {number(worst)}, torch's own worst {number(torch)}, "
+        f"{sum(row.ok for row in rows)} of {len(rows)} comparisons within "
+        f"budget; worst {number(worst)}, torch's own worst {number(torch)}, "
         f"geometric mean of ours over torch's {_ratio(rows):.2f}"
     )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -32,8 +32,8 @@ def step(
     c = gate(f) * state.c + gate(i) * squash(g)
     h = gate(o) * out(c)
     if params.weight_hr is not None:
-        h = product(h, params.weight_hr.T)
-    return LSTMState(h, c)
+        h = product(h.astype(x.dtype), params.weight_hr.T)
+    return LSTMState(h.astype(state.h.dtype), c.astype(state.c.dtype))
 
 
 def _keep(t: Any, steps: int, state: LSTMState) -> LSTMState:
@@ -41,49 +41,113 @@ def _keep(t: Any, steps: int, state: LSTMState) -> LSTMState:
     return state
 
 
-def plain_lstm(
-    step: Callable[..., LSTMState] = step,
-    before: Callable[[Any, int, LSTMState], LSTMState] = _keep,
-) -> Run:
+def replaced(mask: Any, new: LSTMState, old: LSTMState) -> LSTMState:
+    """`new` in the rows of `mask`, `old` elsewhere."""
+    h, c = (jnp.where(mask[..., None], a, b) for a, b in zip(new, old, strict=True))
+    return LSTMState(h, c)
+
+
+def _same(valid: Any, direction: int) -> Any:
+    del direction
+    return valid
+
+
+def _cleaned(valid: Any, xs: Any) -> Any:
+    return jnp.where(valid[..., None], xs, 0)
+
+
+class Parts(NamedTuple):
+    """What can be exchanged.
+
+    `step` is the equations; `before` touches the state that step `t` of `T` starts
+    from; `reset` puts a fresh state in the rows of a mask; `running` says which steps
+    of a direction move its state; `clean` takes what lies past the lengths out of `xs`.
+    """
+
+    step: Callable[..., LSTMState] = step
+    before: Callable[[Any, int, LSTMState], LSTMState] = _keep
+    reset: Callable[[Any, LSTMState, LSTMState], LSTMState] = replaced
+    running: Callable[[Any, int], Any] = _same
+    clean: Callable[[Any, Any], Any] = _cleaned
+
+
+class _Step(NamedTuple):
+    """The inputs of one step: its number, `x` and the masks."""
+
+    t: Any
+    x: Any
+    running: Any
+    resets: Any
+
+
+def plain_lstm(**parts: Any) -> Run:
     """An LSTM of the signature of `lstm_jax.lstm`, scanned step by step.
 
     Args:
-        step: The equations.
-        before: Touches the state that step `t` of `T` starts from.
+        parts: Those of `Parts` that are not the right ones.
     """
+    return partial(_run, Parts(**parts))
 
-    def run(params: Params, xs: Any, state: Any) -> tuple[Any, LSTMState]:
-        spec, after = lstm_jax.spec_of(params), []
-        state = state or _zeros(spec, xs)
-        for layer in range(spec.num_layers):
-            outputs = []
-            for direction in range(spec.num_directions):
-                keys = spec.layer_keys(layer, direction)
-                weights = LayerParams(*map(params.get, keys))  # type: ignore[arg-type]
-                start = LSTMState(*(a[len(after)] for a in state))
-                body = partial(_body, partial(step, weights), before, xs.shape[0])
-                inputs = (jnp.arange(xs.shape[0]), xs)
-                new, hs = lax.scan(body, start, inputs, reverse=direction == 1)
-                after.append(new)
-                outputs.append(hs)
-            xs = jnp.concatenate(outputs, axis=-1)
-        return xs, jax.tree.map(lambda *parts: jnp.stack(parts), *after)
 
-    return run
+def _run(
+    parts: Parts,
+    params: Params,
+    xs: Any,
+    state: Any,
+    *,
+    lengths: Any = None,
+    resets: Any = None,
+    reset_state: Any = None,
+) -> tuple[Any, LSTMState]:
+    spec, after, times = lstm_jax.spec_of(params), [], jnp.arange(xs.shape[0])
+    valid = None
+    if lengths is not None:
+        valid = times.reshape(-1, *(1,) * jnp.ndim(lengths)) < lengths
+        xs = parts.clean(valid, xs)
+    state = state or _zeros(spec, xs)
+    reset_state = reset_state or jax.tree.map(jnp.zeros_like, state)
+    for layer in range(spec.num_layers):
+        outputs = []
+        for direction in range(spec.num_directions):
+            keys = spec.layer_keys(layer, direction)
+            weights = LayerParams(*map(params.get, keys))  # type: ignore[arg-type]
+            start, fresh = (
+                LSTMState(*(a[len(after)] for a in pair))
+                for pair in (state, reset_state)
+            )
+            running = None if valid is None else parts.running(valid, direction)
+            body = partial(_body, parts, weights, xs.shape[0], fresh)
+            inputs = _Step(times, xs, running, resets)
+            new, hs = lax.scan(body, start, inputs, reverse=direction == 1)
+            after.append(new)
+            outputs.append(hs)
+        xs = jnp.concatenate(outputs, axis=-1)
+        if valid is not None:
+            xs = jnp.where(valid[..., None], xs, 0)
+    return xs, jax.tree.map(lambda *rows: jnp.stack(rows), *after)
 
 
 def _body(
-    step: Callable[..., LSTMState],
-    before: Callable[..., LSTMState],
+    parts: Parts,
+    weights: LayerParams,
     steps: int,
+    fresh: LSTMState,
     state: LSTMState,
-    inputs: tuple[Any, Any],
+    inputs: _Step,
 ) -> tuple[LSTMState, Any]:
-    new = step(inputs[1], before(inputs[0], steps, state))
+    start = state
+    if inputs.resets is not None:
+        start = parts.reset(inputs.resets, fresh, state)
+    new = parts.step(weights, inputs.x, parts.before(inputs.t, steps, start))
+    if inputs.running is not None:
+        new = replaced(inputs.running, new, state)
     return new, new.h
 
 
 def _zeros(spec: LSTMSpec, xs: Any) -> LSTMState:
     rows, batch = spec.num_layers * spec.num_directions, xs.shape[1:-1]
-    sizes = (spec.output_size, spec.hidden_size)
-    return LSTMState(*(jnp.zeros((rows, *batch, size), xs.dtype) for size in sizes))
+    wide = jnp.promote_types(xs.dtype, jnp.float32)
+    return LSTMState(
+        jnp.zeros((rows, *batch, spec.output_size), xs.dtype),
+        jnp.zeros((rows, *batch, spec.hidden_size), wide),
+    )

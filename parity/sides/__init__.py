@@ -1,8 +1,8 @@
 """The three sides of a comparison: JAX, torch and the oracle, on the same bytes.
 
 Each gives values by `(tensor, cotangents)`: outputs `ys`, `h_n`, `c_n` with cotangents
-`""`, and gradients `d_xs`, `d_h0`, `d_c0`, `d_reset_h`, `d_reset_c`, `d_<parameter>` for
-each of `cases.SETS`.
+`""`, and gradients `d_xs`, `d_h0`, `d_c0`, `d_reset_h`, `d_reset_c`, `d_<parameter>`
+for each of `cases.SETS`.
 """
 
 from parity.sides.jax import of_jax as of_jax, outputs_of_jax as outputs_of_jax

@@ -64,8 +64,24 @@ def _call(run: Run, inputs: Inputs, masks: dict[str, Any]) -> Cotangents:
     options = dict(masks)
     if inputs.reset_state is not None:
         options["reset_state"] = inputs.reset_state
-    ys, (h, c) = run(inputs.params, inputs.xs, inputs.state, **options)
+    found = run(inputs.params, inputs.xs, inputs.state, **options)
+    if not _is_pair(found) or not _is_pair(found[1]):
+        raise TypeError(
+            f"check: run must return (ys, (h, c)), not {_kind(found)}: outputs and the "
+            "state after are compared. Return both."
+        )
+    ys, (h, c) = found
     return Cotangents(ys, h, c)
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, (tuple, list)) and len(value) == 2
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, (tuple, list)):
+        return f"({', '.join(map(_kind, value))})"
+    return "an array" if hasattr(value, "shape") else type(value).__name__
 
 
 _outputs = jax.jit(_call, static_argnums=0)

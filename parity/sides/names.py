@@ -30,9 +30,12 @@ def inputs_of(problem: Problem) -> Inputs:
 
 def named(gradients: Inputs) -> dict[str, Any]:
     """Gradients by name; a state of None has none."""
-    states = (("d_h0", "d_c0"), gradients.state), (
-        ("d_reset_h", "d_reset_c"),
-        gradients.reset_state,
+    states = (
+        (("d_h0", "d_c0"), gradients.state),
+        (
+            ("d_reset_h", "d_reset_c"),
+            gradients.reset_state,
+        ),
     )
     found = {"d_xs": gradients.xs}
     for names, state in states:

@@ -21,7 +21,7 @@ def of_oracle(problem: Problem) -> dict[Key, tolerance.Exact]:
         lengths=None if lengths is None else lengths.reshape(-1),
         resets=None if resets is None else resets.reshape(steps, -1),
         reset_state=axes.repeat_pair(problem.reset_state),
-        rounding=_Noise(tolerance.eps_of(problem.xs.dtype.name), axes.runs),
+        rounding=_Noise(problem.xs.dtype.name, axes.runs),
     )
     found = oracle.backward(result, *map(axes.repeat_sets, problem.cotangents))
     outputs = zip(OUTPUTS, (result.ys, result.h, result.c), strict=True)
@@ -76,13 +76,15 @@ def _zeros(problem: Problem) -> tuple[Array, Array]:
 class _Noise:
     """Rounding for `oracle.forward`: the first of the runs exact, the others noisy."""
 
-    def __init__(self, eps: float, runs: int) -> None:
+    def __init__(self, dtype: str, runs: int) -> None:
         self.rng = np.random.default_rng(0)
-        self.eps = np.full((runs, 1, 1), eps)
+        self.eps = np.full((runs, 1, 1), tolerance.eps_of(dtype))
         self.eps[0] = 0
+        self.tiny = tolerance.tiny_of(dtype) * (self.eps > 0)
 
     def __call__(self, array: Array) -> Array:
         if array.ndim < 3:  # a bias has no axis of runs yet
             array = np.broadcast_to(array, (len(self.eps), 1, array.size))
         u = self.rng.random(array.shape, dtype=np.float32) * 2 - 1
-        return array * (1 + self.eps.astype(array.dtype) * u)
+        eps, tiny = (a.astype(array.dtype) for a in (self.eps, self.tiny))
+        return array + u * (eps * array + tiny)

@@ -26,7 +26,6 @@ def of_torch(problem: Problem) -> dict[Key, Array] | None:
     """What `torch.nn.LSTM` gives; None where there is no torch or it refuses."""
     if 0 in problem.xs.shape[:-1] or not has_torch():
         return None
-    import torch
 
     from parity.convert.torch import lstm_of, tensor_of
 
@@ -39,7 +38,8 @@ def of_torch(problem: Problem) -> dict[Key, Array] | None:
     def leaves(state: Any) -> Any:
         return None if state is None else tuple(map(leaf, state))
 
-    xs, state, fresh = leaf(problem.xs), leaves(problem.state), leaves(problem.reset_state)
+    xs, state = leaf(problem.xs), leaves(problem.state)
+    fresh = leaves(problem.reset_state)
     outputs = _run(module, problem, xs, state, fresh)
     inputs = named(Inputs(dict(module.named_parameters()), xs, state, fresh))
     shapes = named(
@@ -48,18 +48,30 @@ def of_torch(problem: Problem) -> dict[Key, Array] | None:
     sets = []
     for k in range(len(SETS)):
         weights = [leaf(a[k]).detach() for a in problem.cotangents]
-        found = torch.autograd.grad(
-            outputs,
-            list(inputs.values()),
-            weights,
-            retain_graph=True,
-            allow_unused=True,
-            materialize_grads=True,
-        )
+        found = _gradients(outputs, weights, list(inputs.values()))
         shaped = zip(inputs, found, strict=True)
         sets.append({name: _array(a, shapes[name]) for name, a in shaped})
     pairs = zip(outputs, problem.cotangents, strict=True)
     return by_key([_array(a.detach(), b[0]) for a, b in pairs], sets)
+
+
+def _gradients(outputs: Any, weights: list[Any], inputs: list[Any]) -> Any:
+    """Gradients of the weighted outputs; zeros where an output depends on nothing."""
+    import torch
+
+    pairs = zip(outputs, weights, strict=True)
+    differentiable = [pair for pair in pairs if pair[0].requires_grad]
+    if not differentiable:
+        return [torch.zeros_like(a) for a in inputs]
+    values, factors = zip(*differentiable, strict=True)
+    return torch.autograd.grad(
+        values,
+        inputs,
+        factors,
+        retain_graph=True,
+        allow_unused=True,
+        materialize_grads=True,
+    )
 
 
 def _array(tensor: "torch.Tensor", like: Array) -> Array:
@@ -128,7 +140,9 @@ def _step_by_step(
     xs = torch.where(running, xs, 0)
     outputs = []
     for t in range(len(xs)):
-        before = [torch.where(resets[t], b, a) for a, b in zip(state, fresh, strict=True)]
+        before = [
+            torch.where(resets[t], b, a) for a, b in zip(state, fresh, strict=True)
+        ]
         y, after = module(xs[t : t + 1], tuple(before))
         outputs.append(torch.where(running[t], y[0], 0))
         pairs = zip(after, state, strict=True)
