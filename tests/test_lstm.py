@@ -1,5 +1,6 @@
 """`lstm` against `torch.nn.LSTM`, and the laws that need no reference."""
 
+import re
 from itertools import product
 from typing import Any
 
@@ -330,6 +331,24 @@ def test_half_precision_gradients_of_weights_are_sums_in_float32(dtype: str) -> 
     for name, gradient in found.items():
         error = np.max(np.abs(gradient - exact[name])) / np.max(np.abs(exact[name]))
         assert 0 < error < 2 * float(jnp.finfo(dtype).eps), name
+
+
+def test_backward_products_of_half_precision_run_in_float32() -> None:
+    """Chosen for the numbers: docs/sequences.md says why, and what it may cost."""
+    inputs = cast(make_inputs(make_spec(proj_size=P)), "float32")
+
+    def total(inputs: Any) -> Any:
+        return jnp.sum(lstm(*inputs, dtype="bfloat16")[0].astype("float32"))
+
+    def operands(run: Any) -> list[str]:
+        text = jax.jit(run).lower(inputs).as_text()
+        pattern = r"dot_general.*: \(tensor<[\dx]+x(\w+)>, tensor<[\dx]+x(\w+)>\)"
+        found = re.findall(pattern, text)
+        assert all(left == right for left, right in found)
+        return sorted(left for left, _ in found)
+
+    assert operands(total) == ["bf16"] * 3
+    assert operands(jax.grad(total)) == ["bf16"] * 3 + ["f32"] * 6
 
 
 def test_numpy_arrays_are_jax_arrays() -> None:

@@ -9,7 +9,9 @@ from parity.__main__ import main
 
 README = Path(__file__).parent.parent / "README.md"
 TEXT = README.read_text(encoding="utf-8")
-PAGES = [README, README.parent / "docs" / "recurrent_rl.md"]
+DOCS = README.parent / "docs"
+PAGES = [README, *(DOCS / f"{name}.md" for name in ("recurrent_rl", "sequences"))]
+PAGES += [DOCS / "derivatives.md"]
 
 
 def blocks(page, language):
@@ -26,7 +28,7 @@ def test_every_python_block_runs_one_after_the_other(
     promised = []
     for block in blocks(page, "python"):
         exec(compile(block, str(page), "exec"), names)
-        promised += re.findall(r"^print\(.*\)\s*#\s*(.*)", block, re.MULTILINE)
+        promised += re.findall(r"^print\(.*\) +# *(.*)", block, re.MULTILINE)
     printed = capsys.readouterr().out.splitlines()
     assert len(printed) == len(promised) >= 4
     for line, promise in zip(printed, promised, strict=True):

@@ -1,5 +1,6 @@
 """The side of the oracle: exact values, and the noise of rounding around them."""
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,13 @@ def of_oracle(problem: Problem) -> dict[Key, tolerance.Exact]:
     """The exact values and their noise, from one run of the oracle with noisy twins."""
     axes = _Axes(problem)
     lengths, resets = problem.lengths, problem.resets
-    steps = len(problem.xs)
+    steps, *batch = problem.xs.shape[:-1]
     result = oracle.forward(
         {name: a.astype(axes.wide) for name, a in problem.params.items()},
         axes.repeat(problem.xs),
         *map(axes.repeat, problem.state or _zeros(problem)),
         lengths=None if lengths is None else lengths.reshape(-1),
-        resets=None if resets is None else resets.reshape(steps, -1),
+        resets=None if resets is None else resets.reshape(steps, prod(batch)),
         reset_state=axes.repeat_pair(problem.reset_state),
         rounding=_Noise(problem.xs.dtype.name, axes.runs),
     )
