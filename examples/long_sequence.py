@@ -60,7 +60,7 @@ def peak() -> float:
 
 def parse() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Train on one long sequence.")
     for name, default, meaning in (
         ("--steps", 100_000, "T"),
         ("--hidden-size", 128, "H"),

@@ -28,7 +28,7 @@ def test_every_python_block_runs_one_after_the_other(
     promised = []
     for block in blocks(page, "python"):
         exec(compile(block, str(page), "exec"), names)
-        promised += re.findall(r"^print\(.*\) +# *(.*)", block, re.MULTILINE)
+        promised += re.findall(r"^print\(.*?\)(?:  |\n)# (.*)", block, re.MULTILINE)
     printed = capsys.readouterr().out.splitlines()
     assert len(printed) == len(promised) >= 4
     for line, promise in zip(printed, promised, strict=True):
