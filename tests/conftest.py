@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import jax
 import pytest
+from hypothesis import settings
 from jaxtyping import config
 
 
@@ -23,3 +24,10 @@ def float64() -> Iterator[None]:
     with jax.enable_x64(True):
         yield
     jax.config.update("jax_disable_most_optimizations", False)
+
+
+# A search for counter-examples in each test of laws: short in `make test`, long in
+# `make fuzz`. A time per example would fail on a busy machine.
+settings.register_profile("default", max_examples=25, deadline=None)
+settings.register_profile("ci", max_examples=25, deadline=None, derandomize=True)
+settings.register_profile("fuzz", max_examples=500, deadline=None)
