@@ -4,11 +4,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from parity.cli import check
+from parity.cli import check, convert, inspect
+from parity.convert.refuse import printable
 
 _EXAMPLES = """examples:
+  python -m parity inspect checkpoint.ckpt        every LSTM in a file
   python -m parity check                          the built-in cases
-  python -m parity check model.safetensors        every LSTM in a file
+  python -m parity check model.safetensors        each of them, against torch
+  python -m parity convert model.pt lstm.safetensors
   python -m parity check --random 300 --seed 1    drawn sizes and weights
 """
 
@@ -19,10 +22,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(arguments)
         return options.run(options)
     except (OSError, ValueError, TypeError) as error:
-        print(f"lstm-parity: {error}", file=sys.stderr)  # noqa: T201
-        return 2
+        return _refuse(printable(error, 2000))
+    except MemoryError:
+        return _refuse("memory must be larger: it is full. Use a machine with more.")
     except KeyboardInterrupt:
         return 130
+
+
+def _refuse(sentence: str) -> int:
+    print(f"lstm-parity: {sentence}", file=sys.stderr)  # noqa: T201
+    return 2
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -33,7 +42,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(metavar="command", required=True)
+    inspect.add_to(commands)
     check.add_to(commands)
+    convert.add_to(commands)
     return parser
 
 

@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from parity.convert.flax_files import is_orbax, read_orbax
 from parity.convert.formats import Leaves, Reading
 from parity.convert.inert import Unreadable
 from parity.convert.mapped import Source, native, open_source
 from parity.convert.refuse import SHARED, SHARED_MORE, DamagedError, cannot
-from parity.convert.write import write_safetensors
+from parity.convert.torch import numpy_of
+from parity.convert.tree import flatten
+from parity.convert.write import Tensor, beside, write_safetensors
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,15 @@ def read(path: str | os.PathLike[str]) -> Contents:
         ValueError: If it is no file of weights, is damaged, or needs too much memory.
         OSError: If it cannot be opened.
     """
-    reading = Reading(open_source(Path(path)))
+    path = Path(path)
+    if path.is_dir() and is_orbax(path):
+        return _read_orbax(path)
+    reading = Reading(open_source(path))
     leaves = reading.leaves()
     try:
         _check_sizes(leaves, sum(map(len, reading.sources)))
     except DamagedError as error:
-        raise cannot(Path(path), reading.format, error) from None
+        raise cannot(path, reading.format, error) from None
     return Contents(
         reading.format,
         {n: native(a) for n, a in leaves.items() if not isinstance(a, Unreadable)},
@@ -98,7 +104,18 @@ def write_tensors(tensors: Mapping[str, Any], path: str | os.PathLike[str]) -> N
             "that is written. Rename it; for torch's own format, use "
             "torch.save(parity.to_torch(params), path)."
         )
-    write_safetensors(tensors, path)
+    arrays = {n: numpy_of(str(n), tensors[n], "write_tensors") for n in tensors}
+    with beside(path) as part:
+        write_safetensors([Tensor(n, a, a.dtype) for n, a in arrays.items()], part)
+
+
+def _read_orbax(path: Path) -> Contents:
+    try:
+        leaves = flatten(read_orbax(path))
+    except DamagedError as error:
+        raise cannot(path, "an Orbax checkpoint", error) from None
+    arrays = {n: a for n, a in leaves.items() if isinstance(a, np.ndarray)}
+    return Contents("an Orbax checkpoint", arrays)
 
 
 def _check_sizes(leaves: Leaves, held: int) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from parity.convert.flax_files import looks_like_msgpack, read_msgpack
 from parity.convert.inert import Unreadable
 from parity.convert.known import Globals
 from parity.convert.mapped import Source, open_source
@@ -73,6 +74,8 @@ def _choose(reading: Reading) -> Callable[[Reading], Leaves]:
         return _read_safetensors
     if start[:1] == b"\x80" and start[1:2] <= b"\5":
         return _read_pickle
+    if looks_like_msgpack(start):
+        return _read_msgpack
     return _of_no_format(reading.source, start)
 
 
@@ -126,6 +129,11 @@ def _read_legacy(reading: Reading) -> Leaves:
 def _read_pickle(reading: Reading) -> Leaves:
     reading.format = "a pickle"
     return flatten(unpickle(reading.source.map, reading.globals.find))
+
+
+def _read_msgpack(reading: Reading) -> Leaves:
+    reading.format = "msgpack"
+    return flatten(read_msgpack(reading.source))
 
 
 def _read_safetensors(reading: Reading) -> Leaves:

@@ -1,19 +1,59 @@
-"""safetensors, written tensor by tensor; and files that are whole or not there."""
+"""Files written tensor by tensor, and whole or not there."""
 
 import json
 import os
+import shutil
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from parity.convert.dtypes import SAFETENSORS, TORCH
-from parity.convert.torch import numpy_of
+from parity.convert.mapped import native
 
+Done = Callable[[], None]
 _NAMES = {TORCH[torch]: name for name, torch in SAFETENSORS.items()}
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor to write: its name, its numbers, and the type they are written in."""
+
+    name: str
+    array: np.ndarray
+    dtype: np.dtype
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes when written."""
+        return self.array.size * self.dtype.itemsize
+
+    def value(self) -> np.ndarray:
+        """The numbers in their type, one after the other.
+
+        Raises:
+            ValueError: If a finite number is none in the type.
+        """
+        source = native(self.array)
+        if source.dtype == self.dtype:
+            return np.asarray(source, order="C")
+        with np.errstate(over="ignore", invalid="ignore"):
+            cast = source.astype(self.dtype, order="C")
+        lost = np.isfinite(source) & ~np.isfinite(cast)
+        if lost.any():
+            raise ValueError(
+                f"convert: {self.name!r} must fit {self.dtype.name}: {lost.sum()} "
+                "values of it are too large for it. Use --dtype bfloat16 or float32."
+            )
+        return cast
+
+
+def nothing() -> None:
+    """Done with a tensor, and nobody to tell."""
 
 
 @contextmanager
@@ -22,54 +62,63 @@ def beside(path: Path) -> Iterator[Path]:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield part
-        _ = part.replace(path)
+        _replace(part, path)
     finally:
+        if part.is_dir():
+            shutil.rmtree(part)
         part.unlink(missing_ok=True)
 
 
+def _replace(part: Path, path: Path) -> None:
+    """Put `part` in the place of `path`, once it is on the disk."""
+    if part.is_dir() and path.is_dir():
+        old = path.with_name(f".{path.name}.{os.getpid()}.old")
+        _ = path.replace(old)
+        _ = part.replace(path)
+        shutil.rmtree(old)
+        return
+    if part.is_file():
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+    _ = part.replace(path)
+
+
 def write_safetensors(
-    tensors: Mapping[str, Any],
-    path: Path,
-    done: Callable[[str], None] = lambda _: None,
+    tensors: Sequence[Tensor], path: Path, done: Done = nothing
 ) -> None:
-    """Write names to arrays; `done` is called after each with its name.
+    """Write safetensors; `done` is called after each tensor.
 
     Raises:
-        TypeError: If a value is not an array.
-        ValueError: If its type is none of safetensors.
+        ValueError: If a type is none of safetensors.
     """
-    order = sorted(tensors, key=lambda name: (-_item(name, tensors[name])[1], name))
-    header = json.dumps(_header({name: tensors[name] for name in order})).encode()
+    order = sorted(tensors, key=lambda tensor: (-tensor.dtype.itemsize, tensor.name))
+    header = json.dumps(_header(order)).encode()
     header += b" " * (-len(header) % 8)
-    with beside(path) as part, part.open("wb") as file:
+    with path.open("wb") as file:
         _ = file.write(struct.pack("<Q", len(header)) + header)
-        for name in order:
-            array = np.ascontiguousarray(numpy_of(name, tensors[name], "write_tensors"))
-            _ = file.write(array.reshape(-1).view(np.uint8).data)
-            done(name)
+        for tensor in order:
+            _ = file.write(bytes_of(tensor.value()))
+            done()
 
 
-def _header(tensors: Mapping[str, Any]) -> dict[str, Any]:
+def bytes_of(array: np.ndarray) -> memoryview:
+    """The bytes of an array, without a copy where they follow each other."""
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+
+
+def _header(tensors: Sequence[Tensor]) -> dict[str, Any]:
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     at = 0
-    for name, tensor in tensors.items():
-        kind, size = _item(name, tensor)
-        end = at + size * int(np.prod(tensor.shape, dtype=object))
-        header[name] = {
-            "dtype": kind,
-            "shape": list(tensor.shape),
-            "data_offsets": [at, end],
+    for tensor in tensors:
+        if tensor.dtype not in _NAMES:
+            raise ValueError(
+                f"{tensor.name}.dtype={tensor.dtype} must be a type of safetensors: "
+                "it is the format that is written. Convert it first."
+            )
+        header[tensor.name] = {
+            "dtype": _NAMES[tensor.dtype],
+            "shape": list(tensor.array.shape),
+            "data_offsets": [at, at + tensor.nbytes],
         }
-        at = end
+        at += tensor.nbytes
     return header
-
-
-def _item(name: str, tensor: Any) -> tuple[str, int]:
-    """The type of safetensors, and the bytes of an element."""
-    dtype = numpy_of(name, tensor, "write_tensors").dtype.newbyteorder("=")
-    if dtype not in _NAMES:
-        raise ValueError(
-            f"write_tensors: {name}.dtype={dtype} must be a type of safetensors: it is "
-            "the format that is written. Convert it first."
-        )
-    return _NAMES[dtype], dtype.itemsize
