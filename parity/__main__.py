@@ -21,12 +21,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parser().parse_args(arguments)
         return options.run(options)
-    except (OSError, ValueError, TypeError) as error:
+    except OSError as error:
+        return _refuse(_of_the_system(error))
+    except (ValueError, TypeError) as error:
         return _refuse(printable(error, 2000))
     except MemoryError:
         return _refuse("memory must be larger: it is full. Use a machine with more.")
     except KeyboardInterrupt:
         return 130
+
+
+def _of_the_system(error: OSError) -> str:
+    """Our own sentence, or one around what the system says."""
+    if error.strerror is None:
+        return printable(error, 2000)
+    where = "the disk" if error.filename is None else error.filename
+    return (
+        f"{printable(where)}: {error.strerror.lower()}, says the system. "
+        "Check the path, the rights and the room on the disk."
+    )
 
 
 def _refuse(sentence: str) -> int:

@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pytest
@@ -122,11 +123,11 @@ def test_msgpack_is_what_flax_restores_into_our_modules(source, tmp_path):
     assert run(source, path, "--prefix", "net.lstm") == 0
     params: Any = serialization.msgpack_restore(path.read_bytes())
     assert_runs_as_torch(params, source)
-    abstract = lstm_jax.LSTM(5, 4, rngs=nnx.Rngs(0))
-    state = nnx.state(abstract)
-    nnx.replace_by_pure_dict(state, params)
-    nnx.update(abstract, state)
-    assert_same_bits(abstract.params(), params)
+    model = lstm_jax.LSTM(5, 4, rngs=nnx.Rngs(0))
+    state = nnx.state(model)
+    nnx.replace_by_pure_dict(state, jax.tree.map(jnp.asarray, params))
+    nnx.update(model, state)
+    assert_same_bits(model.params(), params)
 
 
 def test_orbax_is_what_flax_restores_into_our_modules(source, tmp_path):
@@ -224,7 +225,8 @@ def test_a_write_that_fails_leaves_nothing_behind(
     monkeypatch.setitem(WRITERS, "npz", full)
     assert run(source, tmp_path / "b.npz") == 2
     assert capsys.readouterr().err == (
-        "lstm-parity: [Errno 28] No space left on device\n"
+        "lstm-parity: the disk: no space left on device, says the system. Check the "
+        "path, the rights and the room on the disk.\n"
     )
     assert [one.name for one in tmp_path.iterdir()] == ["source"]
 

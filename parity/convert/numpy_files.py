@@ -1,18 +1,22 @@
 """NumPy's archives: each member an array, mapped where it is not compressed."""
 
-import io
+import re
+import struct
 from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy
 
 from parity.convert.inert import Unreadable
 from parity.convert.mapped import view_of
 from parity.convert.refuse import DamagedError, printable
 from parity.convert.zip_members import Members
 
-_KINDS = "biufc"
-_WRONG = (ValueError, TypeError, SyntaxError, EOFError, RecursionError, MemoryError)
+_NUMBERS = re.compile(r"[<>|=]?[biufc]\d{1,2}")
+_MOST_HEADER = 65_536
+_HEADER = re.compile(
+    r"\{'descr': (?P<kind>'[^']*'|\[.*\]), 'fortran_order': (?P<order>True|False), "
+    r"'shape': \((?P<shape>(\d{1,18}L?,? ?){0,40})\),? *\}\s*"
+)
 
 
 def is_npz(members: Members) -> bool:
@@ -29,9 +33,10 @@ def read_npz(members: Members) -> dict[str, Any]:
 
 
 def _array(name: str, data: memoryview | bytes) -> np.ndarray | Unreadable:
-    shape, fortran, dtype, start = _header(name, data)
-    if dtype.hasobject or dtype.kind not in _KINDS:
-        return Unreadable(f"an array of {printable(dtype, 40)}, not of numbers")
+    kind, fortran, shape, start = _header(name, data)
+    dtype = _dtype(kind)
+    if dtype is None:
+        return Unreadable(f"an array of {printable(kind, 40)}, not of numbers")
     native = dtype.newbyteorder("=")
     order = tuple(reversed(shape)) if fortran else shape
     array = view_of(data[start:], native, order, swapped=not dtype.isnative)
@@ -43,19 +48,25 @@ def _array(name: str, data: memoryview | bytes) -> np.ndarray | Unreadable:
     return array.T if fortran else array
 
 
+def _dtype(kind: str) -> np.dtype | None:
+    """The type, if it is one of numbers."""
+    try:
+        return np.dtype(kind) if _NUMBERS.fullmatch(kind) else None
+    except TypeError as error:
+        raise DamagedError(f"it has an array of the type {kind!r}") from error
+
+
 def _header(
     name: str, data: memoryview | bytes
-) -> tuple[tuple[int, ...], bool, np.dtype, int]:
-    """Shape, order, type, and where the numbers start."""
-    start = io.BytesIO(bytes(data[: 12 + 65536]))
-    try:
-        version = npy.read_magic(start)
-        read = npy.read_array_header_1_0
-        shape, fortran, dtype = (
-            read(start) if version == (1, 0) else npy.read_array_header_2_0(start)
-        )
-    except _WRONG as error:
-        raise DamagedError(
-            f"its array {printable(name)!r} has no header ({printable(error, 80)})"
-        ) from None
-    return shape, fortran, dtype, start.tell()
+) -> tuple[str, bool, tuple[int, ...], int]:
+    """Type, order, shape, and where the numbers start; NumPy's own reader evaluates."""
+    start = bytes(data[:_MOST_HEADER])
+    wide = start[6:7] > b"\1"
+    at = 12 if wide else 10
+    (length,) = struct.unpack("<I" if wide else "<H", start[8:at].ljust(at - 8, b"\0"))
+    text = start[at : at + length].decode("latin-1")
+    match = _HEADER.fullmatch(text)
+    if not start.startswith(b"\x93NUMPY") or match is None:
+        raise DamagedError(f"its array {printable(name)!r} has no header of NumPy's")
+    shape = tuple(int(size) for size in re.findall(r"\d+", match["shape"]))
+    return match["kind"].strip("'\""), match["order"] == "True", shape, at + length

@@ -48,16 +48,19 @@ def _with_constants(tree: Any, constants: Any) -> Any:
 
 def _read(members: Members, folder: str, part: str, names: Globals) -> Any:
     swapped = _is_swapped(members, folder)
-    held: dict[str, Storage] = {}
+    held: dict[str, memoryview | bytes] = {}
 
     def storage(pid: Any) -> Storage:
-        kind, type, key, *_ = pid if isinstance(pid, tuple) else (None, None, None)
-        if kind != "storage" or not isinstance(type, StorageType):
-            raise DamagedError("its pickle refers to what is no storage")
-        if str(key) not in held:
-            data = members[f"{folder}{part}/{key}"]
-            held[str(key)] = Storage(data, type, swapped)
-        return Storage(held[str(key)].data, type, swapped)
+        match pid:
+            case ("storage", StorageType() as type, str(key), _, int(count), *_):
+                pass
+            case _:
+                raise DamagedError("its pickle refers to what is no storage")
+        if key not in held:
+            held[key] = members[f"{folder}{part}/{key}"]
+        if type.dtype is not None and len(held[key]) < count * type.dtype.itemsize:
+            raise DamagedError(f"its storage {printable(key)!r} is cut off")
+        return Storage(held[key], type, swapped)
 
     file = io.BytesIO(members[f"{folder}{part}.pkl"])
     return unpickle(file, names.find, storage)

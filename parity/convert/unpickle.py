@@ -245,6 +245,8 @@ class _Machine:
         self.stack.append(self.persistent(value))
 
     def push_memo(self, place: Any) -> None:
+        if int(place) not in self.memo:
+            raise DamagedError("its pickle takes from its memo what is not there")
         self.stack.append(self.memo[int(place)])
 
     def store(self, place: Any) -> None:
