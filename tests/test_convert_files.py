@@ -1,6 +1,7 @@
 """`convert`: every format into every other, bit for bit, and what it refuses."""
 
 import os
+import tracemalloc
 from typing import Any
 
 import jax
@@ -362,6 +363,26 @@ def test_a_part_of_a_source_in_several_files_is_not_replaced(tmp_path, capsys):
         f"lstm-parity: convert: {part} must not exist: it would be replaced. Give "
         "another name, or --force.\n"
     )
+
+
+LARGE = ["inspect {src}"]
+LARGE += [f"convert {{src}} {{tmp}}/b.{suffix}" for suffix in ("safetensors", "npz")]
+LARGE += ["convert {src} {tmp}/b.safetensors --dtype bfloat16"]
+
+
+@pytest.mark.parametrize("arguments", LARGE)
+def test_a_large_file_is_never_in_memory_at_once(arguments, tmp_path):
+    source = tmp_path / "a.safetensors"
+    matrix = np.zeros((4096, 1024), np.float32)  # 16 MiB, 8 of which are written
+    kinds = ("weight_ih", "weight_hh")
+    tensors = {f"{kind}_l{layer}": matrix for layer in range(4) for kind in kinds}
+    parity.write_tensors(tensors, source)
+    tracemalloc.start()
+    code = main(arguments.format(src=source, tmp=tmp_path).split())
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert code == 0
+    assert most < 2.5 * matrix.nbytes
 
 
 def test_values_that_are_not_finite_are_carried(tmp_path):

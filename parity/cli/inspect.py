@@ -131,8 +131,7 @@ def _notes(contents: Contents, found: list[Found]) -> list[str]:
     notes = [
         f"{printable(one.prefix)}{name}: {count} values that are not finite"
         for one in found
-        for name, array in one.params.items()
-        if (count := _not_finite(array))
+        for name, count in _counts(one, contents).items()
     ]
     unreadable = [
         f"not read: {printable(name)}, {printable(reason)}"
@@ -156,6 +155,15 @@ def _classes(names: list[str]) -> list[str]:
     return [f"not imported, {len(names)} unknown classes: {', '.join(listed)}"]
 
 
+def _counts(one: Found, contents: Contents) -> dict[str, int]:
+    """How many values of each parameter are not finite, where any is."""
+    counts = {}
+    for name, array in one.params.items():
+        counts[name] = _not_finite(array)
+        contents.release()
+    return {name: count for name, count in counts.items() if count}
+
+
 def _not_finite(array: np.ndarray) -> int:
     if not is_floating(array.dtype):
         return 0
@@ -172,7 +180,7 @@ def _facts(
     return {
         "file": file,
         "format": contents.format,
-        "lstms": [_lstm_facts(one) for one in found],
+        "lstms": [_lstm_facts(one, contents) for one in found],
         "not_whole": [vars(one) for one in broken],
         "tensors": {
             name: {"shape": list(array.shape), "dtype": array.dtype.name}
@@ -183,15 +191,14 @@ def _facts(
     }
 
 
-def _lstm_facts(one: Found) -> dict[str, Any]:
-    counts = {name: _not_finite(array) for name, array in one.params.items()}
+def _lstm_facts(one: Found, contents: Contents) -> dict[str, Any]:
     return {
         "prefix": one.prefix,
         "kind": one.kind,
         **one.spec.constructor_arguments(),
         "dtype": _dtype(one),
         "parameters": _count(one),
-        "not_finite": {name: count for name, count in counts.items() if count},
+        "not_finite": _counts(one, contents),
     }
 
 

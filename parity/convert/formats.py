@@ -74,7 +74,7 @@ def _choose(reading: Reading) -> Callable[[Reading], Leaves]:
         return _read_safetensors
     if start[:1] == b"\x80" and start[1:2] <= b"\5":
         return _read_pickle
-    if looks_like_msgpack(start):
+    if looks_like_msgpack(start) and reading.source.path.suffix != ".safetensors":
         return _read_msgpack
     return _of_no_format(reading.source, start)
 

@@ -193,6 +193,8 @@ def _entries(pairs: Any = (), *_: Any) -> dict[Any, Any]:
 
 
 def _bytes(value: Any = b"", *_: Any) -> bytes:
+    if not isinstance(value, (bytes, str)):
+        raise DamagedError("its pickle makes bytes out of what is no text")
     return value if isinstance(value, bytes) else _encode(value)
 
 

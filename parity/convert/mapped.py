@@ -113,7 +113,7 @@ def _counts(what: str, values: Any) -> tuple[int, ...]:
         raise DamagedError(f"a tensor's {what} is no tuple")
     for value in values:
         if type(value) is not int or not 0 <= value <= _MOST_ELEMENTS:
-            raise DamagedError(f"a tensor's {what} holds {str(value)[:30]}")
+            raise DamagedError(f"a tensor has {str(value)[:30]} in its {what}")
     return tuple(values)
 
 
