@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import save
 
 import parity
-from tests import hostile
+from tests import hostile, pickled
 
 SAID = {
     "empty.pt": ("{} is empty: a download or a copy was cut off. Fetch it again."),
@@ -336,7 +336,7 @@ FILES = dict(hostile.made("canary", 3))
 
 @pytest.mark.parametrize("name", SAID)
 def test_each_kind_of_file_has_its_sentence(name, tmp_path):
-    _ = (tmp_path / "good.safetensors").write_bytes(save(hostile.TENSORS))
+    _ = (tmp_path / "good.safetensors").write_bytes(save(pickled.TENSORS))
     path = tmp_path / re.sub(r"[^\w.-]", "_", name)
     _ = path.write_bytes(FILES[name])
     with pytest.raises((ValueError, OSError)) as caught:
@@ -376,9 +376,9 @@ def test_a_file_over_a_bound_is_refused(bound, name, tmp_path, monkeypatch):
     if name == "a.npz":
         np.savez(path, a=np.ones(3), b=np.ones(3))
     held = {
-        "a.pkl": hostile.whole(hostile.entries(a=hostile.array("lstm.weight_ih_l0"))),
+        "a.pkl": pickled.whole(pickled.entries(a=pickled.array("lstm.weight_ih_l0"))),
         "a.json": json.dumps({"weight_map": {"a": "x", "b": "y"}}).encode(),
-        "a.safetensors": save(hostile.TENSORS),
+        "a.safetensors": save(pickled.TENSORS),
     }
     if name in held:
         _ = path.write_bytes(held[name])
