@@ -25,7 +25,7 @@ _MARK = object()
 _ATOMS = (str, int, float, bool, bytes, type(None))
 _PLAIN = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _NOTHING = {"PROTO", "FRAME"}
-_BUILT, _BUILT_MORE = 2, 64 * MiB  # bytes that constructors may make, as of a file
+BUILT, BUILT_MORE = 2, 64 * MiB  # bytes that constructors may make, as of a file
 _WRONG = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
 
 
@@ -132,7 +132,7 @@ class _Machine:
     """The stack and the memo; one method for each kind of instruction."""
 
     def __init__(self, find: Find, persistent: Persistent | None, size: int) -> None:
-        self.left = _BUILT * size + _BUILT_MORE
+        self.left = BUILT * size + BUILT_MORE
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
         self.find = find
