@@ -12,6 +12,7 @@ import lstm_jax
 import parity
 from parity.__main__ import main
 from parity.convert.files import read
+from tests import beatnet
 from tests.test_convert import assert_same_bits
 
 
@@ -159,6 +160,21 @@ def test_beatnet_is_found_proved_and_converted(number, tmp_path, capsys):
     expected = {n.removeprefix("lstm."): a for n, a in theirs.items() if "lstm" in n}
     assert_same_bits(params, dict(sorted(expected.items())))
     assert main(["check", str(source)]) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_beatnet_hears_a_beat_every_half_second(number, tmp_path):
+    source = file_of("BeatNet", "models", f"model_{number}_weights.pt")
+    path = tmp_path / "lstm.msgpack"
+    assert main(["convert", str(source), str(path), "--prefix", "lstm"]) == 0
+    weights = parity.read_tensors(source)
+    music = file_of("BeatNet", "test_data", "808kick120bpm.mp3")
+    xs = beatnet.before_lstm(weights, beatnet.features(music))
+    ys, _ = lstm_jax.lstm(read(path).tensors, xs)
+    beats = beatnet.beats(weights, np.asarray(ys))
+    assert len(beats) >= 18  # in ten seconds at 120 a minute
+    np.testing.assert_allclose(np.diff(beats), 0.5, atol=0.021)  # a frame is 0.02 s
 
 
 @pytest.mark.slow
