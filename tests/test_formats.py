@@ -233,7 +233,7 @@ def test_what_is_no_tensor_of_numbers_has_a_reason(tmp_path):
     assert list(contents.tensors) == ["fine"]
     assert contents.unreadable == {
         "text": "an array of <U1, not of numbers",
-        "objects": "an array of object, not of numbers",
+        "objects": "an array of |O, not of numbers",
     }
 
 

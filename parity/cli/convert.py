@@ -12,7 +12,7 @@ from rich.progress import Progress, TaskID
 
 from parity.convert.dtypes import FLOATING
 from parity.convert.files import Contents, read
-from parity.convert.flax_files import is_orbax
+from parity.convert.orbax_files import is_orbax
 from parity.convert.refuse import printable
 from parity.convert.select import select
 from parity.convert.write import Tensor, beside

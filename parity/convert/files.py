@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from parity.convert.flax_files import is_orbax, read_orbax
 from parity.convert.formats import Leaves, Reading
 from parity.convert.inert import Unreadable
 from parity.convert.mapped import Source, native, open_source
+from parity.convert.orbax_files import is_orbax, read_orbax
 from parity.convert.refuse import SHARED, SHARED_MORE, DamagedError, cannot
 from parity.convert.torch import numpy_of
-from parity.convert.tree import flatten
 from parity.convert.write import Tensor, beside, write_safetensors
 
 
@@ -60,8 +59,7 @@ def read(path: str | os.PathLike[str]) -> Contents:
         raise cannot(path, reading.format, error) from None
     return Contents(
         reading.format,
-        {n: native(a) for n, a in leaves.items() if not isinstance(a, Unreadable)},
-        {n: a.reason for n, a in leaves.items() if isinstance(a, Unreadable)},
+        *_split(leaves),
         tuple(sorted(reading.globals.unknown)),
         tuple(reading.sources),
     )
@@ -111,11 +109,18 @@ def write_tensors(tensors: Mapping[str, Any], path: str | os.PathLike[str]) -> N
 
 def _read_orbax(path: Path) -> Contents:
     try:
-        leaves = flatten(read_orbax(path))
+        leaves = read_orbax(path)
     except DamagedError as error:
         raise cannot(path, "an Orbax checkpoint", error) from None
-    arrays = {n: a for n, a in leaves.items() if isinstance(a, np.ndarray)}
-    return Contents("an Orbax checkpoint", arrays)
+    arrays, unreadable = _split(leaves)
+    return Contents("an Orbax checkpoint", arrays, unreadable)
+
+
+def _split(leaves: Leaves) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The arrays, in this machine's order of bytes, and why others are not read."""
+    arrays = {n: native(a) for n, a in leaves.items() if not isinstance(a, Unreadable)}
+    reasons = {n: a.reason for n, a in leaves.items() if isinstance(a, Unreadable)}
+    return arrays, reasons
 
 
 def _check_sizes(leaves: Leaves, held: int) -> None:

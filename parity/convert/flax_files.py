@@ -1,8 +1,7 @@
-"""Trees of Flax: msgpack and Orbax, as nested dictionaries of torch's names."""
+"""Trees of Flax, nested dictionaries of torch's names; and its msgpack."""
 
 import itertools
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,6 @@ from parity.convert.inert import Unreadable
 from parity.convert.mapped import Source, view_of
 from parity.convert.refuse import (
     MOST_NAMES,
-    UNPACKED,
-    UNPACKED_MORE,
     DamagedError,
     printable,
 )
@@ -21,7 +18,6 @@ from parity.convert.refuse import (
 _ARRAY, _SCALAR = 1, 3  # flax.serialization's codes
 _MOST_ELEMENTS = 10_000  # of a list in msgpack: Flax writes dictionaries
 _CHUNKED = "__msgpack_chunked_array__"
-_ORBAX = ("_CHECKPOINT_METADATA", "_METADATA")
 
 
 def nest(names: Iterable[str], values: Iterable[Any]) -> dict[str, Any]:
@@ -104,10 +100,10 @@ def _entries(pairs: list[tuple[Any, Any]]) -> Any:
         entries[key] = value
     if _CHUNKED in entries:
         return _joined(entries)
-    return variable(entries)
+    return _variable(entries)
 
 
-def variable(entries: Mapping[Any, Any]) -> Any:
+def _variable(entries: Mapping[Any, Any]) -> Any:
     """The array of a variable of nnx, which is stored under `value`."""
     held = entries.get("value")
     alone = len(entries) == 1 and isinstance(held, (np.ndarray, Unreadable))
@@ -144,46 +140,3 @@ def _extension(code: int, data: bytes) -> Any:
     if array.nbytes != len(raw):
         raise DamagedError(f"an array of shape {shape} has {len(raw)} bytes")
     return array
-
-
-def is_orbax(path: Path) -> bool:
-    """Whether a directory is a checkpoint of Orbax."""
-    return any((path / name).is_file() for name in _ORBAX)
-
-
-def read_orbax(path: Path) -> Any:
-    """The tree of an Orbax checkpoint, read into memory by Orbax.
-
-    Raises:
-        DamagedError: If Orbax cannot read it, or its arrays are much larger than it.
-    """
-    import jax
-    import orbax.checkpoint as ocp
-
-    with ocp.PyTreeCheckpointer() as checkpointer:
-        try:
-            metadata = checkpointer.metadata(path.resolve()).item_metadata.tree
-            held = sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
-            _check_promised(jax.tree.leaves(metadata), held)
-            as_numpy = ocp.RestoreArgs(restore_type=np.ndarray)
-            args = jax.tree.map(lambda _: as_numpy, metadata)
-            tree = checkpointer.restore(path.resolve(), restore_args=args)
-        except DamagedError:
-            raise
-        except Exception as error:  # noqa: BLE001 - of any class, Orbax's and others
-            reason = printable(str(error).partition("\n")[0], 120)
-            raise DamagedError(f"Orbax says: {reason}") from None
-    return _without_variables(tree)
-
-
-def _check_promised(leaves: list[Any], held: int) -> None:
-    shapes = [(leaf.shape, leaf.dtype) for leaf in leaves if hasattr(leaf, "shape")]
-    size = sum(int(np.prod(s, dtype=object)) * np.dtype(d).itemsize for s, d in shapes)
-    if size > UNPACKED * held + UNPACKED_MORE:
-        raise DamagedError(f"its arrays are {size} bytes of a checkpoint of {held}")
-
-
-def _without_variables(tree: Any) -> Any:
-    if not isinstance(tree, dict):
-        return tree
-    return variable({key: _without_variables(value) for key, value in tree.items()})

@@ -198,9 +198,9 @@ def _bytes(value: Any = b"", *_: Any) -> bytes:
     return value if isinstance(value, bytes) else _encode(value)
 
 
-def _reconstructor(kind: Any, *_: Any) -> Inert:
-    """`copyreg._reconstructor`: an object of an unknown class."""
-    return Inert(_name(kind))
+def _reconstructor(kind: Any, _: Any = None, state: Any = None, *__: Any) -> Inert:
+    """`copyreg._reconstructor`: an object of an unknown class, and its base's part."""
+    return Inert(_name(kind), (state,))
 
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -216,6 +216,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "builtins.bytes": _bytes,
     "builtins.bytearray": _bytes,
     "builtins.getattr": _attribute,
+    "builtins.object": _reconstructor,
     "builtins.slice": lambda *_: None,
     "builtins.range": lambda *_: None,
     "_codecs.encode": _encode,

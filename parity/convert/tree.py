@@ -5,7 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from parity.convert.inert import Inert, InertClass, PickledArray, Unreadable
+from parity.convert.inert import (
+    Inert,
+    InertClass,
+    Known,
+    PickledArray,
+    StorageType,
+    Unreadable,
+)
 from parity.convert.refuse import (
     MOST_DEPTH,
     MOST_NAME_CHARACTERS,
@@ -102,7 +109,7 @@ def _children(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _key(key: Any) -> str:
-    if isinstance(key, (Inert, InertClass)):
+    if isinstance(key, (Inert, InertClass, Known, StorageType)):
         return key.name
     return key.decode("latin-1") if isinstance(key, bytes) else str(key)
 

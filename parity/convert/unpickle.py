@@ -11,6 +11,8 @@ import pickletools
 from collections.abc import Callable
 from typing import Any, BinaryIO, cast
 
+import numpy as np
+
 from parity.convert.inert import (
     Inert,
     InertClass,
@@ -18,11 +20,12 @@ from parity.convert.inert import (
     PickledArray,
     PickledDtype,
     Storage,
+    StorageType,
 )
 from parity.convert.refuse import MOST_INSTRUCTIONS, DamagedError, MiB, printable
 
 _MARK = object()
-_ATOMS = (str, int, float, bool, bytes, type(None))
+_KEYS = (str, int, float, bytes, type(None), Inert, InertClass, Known, StorageType)
 _PLAIN = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _NOTHING = {"PROTO", "FRAME"}
 BUILT, BUILT_MORE = 2, 64 * MiB  # bytes that constructors may make, as of a file
@@ -85,8 +88,10 @@ def _cost(made: Any) -> int:
 
 def _key(value: Any) -> Any:
     """A key of a dictionary, if hashing it cannot take long or run anything."""
-    flat = isinstance(value, tuple) and all(isinstance(v, _ATOMS) for v in value)
-    if not flat and not isinstance(value, (*_ATOMS, Inert, InertClass)):
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        return value.item()
+    parts = value if isinstance(value, tuple) else (value,)
+    if not all(isinstance(part, _KEYS) for part in parts):
         raise DamagedError("its pickle has a key that is neither name nor number")
     return value
 
@@ -97,9 +102,10 @@ def put(target: Any, pairs: list[Any]) -> None:
     if not isinstance(entries, dict) or len(pairs) % 2:
         raise DamagedError("its pickle puts entries into what is no dictionary")
     for key, value in zip(pairs[::2], pairs[1::2], strict=True):
-        if _key(key) in entries:
+        hashed = _key(key)
+        if hashed in entries:
             raise DamagedError(f"its pickle has the key {printable(key)!r} twice")
-        entries[key] = value
+        entries[hashed] = value
 
 
 def _extend(target: Any, values: list[Any]) -> None:

@@ -1,5 +1,6 @@
 """The formats that are written: torch, npz, and Flax's msgpack and Orbax."""
 
+import shutil
 import warnings
 import zipfile
 from collections.abc import Callable, Sequence
@@ -91,8 +92,12 @@ def write_orbax(tensors: Sequence[Tensor], path: Path, done: Done = nothing) -> 
             "Use --to msgpack."
         )
     tree = nest([t.name for t in tensors], [t.value() for t in tensors])
-    with ocp.StandardCheckpointer() as checkpointer:
-        checkpointer.save(path.resolve(), tree)
+    try:
+        with ocp.StandardCheckpointer() as checkpointer:
+            checkpointer.save(path.resolve(), tree)
+    finally:
+        for half in path.parent.glob(f"{path.name}.orbax-checkpoint-tmp*"):
+            shutil.rmtree(half)
     for _ in tensors:
         done()
 
