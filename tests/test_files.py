@@ -162,6 +162,17 @@ def test_only_safetensors_are_written(tmp_path):
     )
 
 
+def test_a_type_that_safetensors_has_not_is_refused(tmp_path):
+    path = tmp_path / "a.safetensors"
+    with pytest.raises(ValueError, match="safetensors") as caught:
+        parity.write_tensors({"x": np.ones(3, np.complex128)}, path)
+    assert str(caught.value) == (
+        "x.dtype=complex128 must be a type of safetensors: it is the format that is "
+        "written. Convert it first, or write another format."
+    )
+    assert not path.exists()
+
+
 def test_lstms_are_found_and_other_cells_passed_over():
     model = torch.nn.ModuleDict(
         {

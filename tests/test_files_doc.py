@@ -10,7 +10,7 @@ import torch
 
 from parity.__main__ import main
 from parity.convert import refuse, unpickle
-from tests import test_hostile
+from tests import hostile, pickled, test_hostile
 
 TEXT = (Path(__file__).parent.parent / "docs" / "files.md").read_text(encoding="utf-8")
 MIB = 2**20
@@ -49,6 +49,13 @@ def test_the_bounds_are_those_of_the_code():
         for what, number in rows.items()
     }
     assert found == BOUNDS
+
+
+def test_the_number_of_hostile_files_is_that_of_the_test():
+    made = dict(hostile.made("canary", test_hostile.SEED))
+    assert f"makes {len(made)} such files" in TEXT
+    inert = len(list(test_hostile.inert())) * len(pickled.CONTAINERS)
+    assert f" {inert} files with classes" in TEXT.replace("\n", " ")
 
 
 @pytest.fixture

@@ -203,6 +203,30 @@ def test_other_objects_of_a_pickle_are_inert(tmp_path):
     assert "types.SimpleNamespace" in contents.unknown
 
 
+def test_keys_that_are_no_text_are_names_too(tmp_path):
+    path = tmp_path / "a.pt"
+    keys = [7, np.int64(8), 2.5, None, True, b"b", ("a", 1), torch.float32]
+    torch.save({key: torch.ones(place + 1) for place, key in enumerate(keys)}, path)
+    assert {name: a.shape[0] for name, a in parity.read_tensors(path).items()} == {
+        "7": 1,
+        "8": 2,
+        "2.5": 3,
+        "None": 4,
+        "True": 5,
+        "b": 6,
+        "('a', 1)": 7,
+        "float32": 8,
+    }
+
+
+def test_what_contains_itself_is_walked_once(tmp_path):
+    path = tmp_path / "a.pkl"
+    tree: dict = {"x": np.ones(3), "list": []}
+    tree["list"] += [tree, np.ones(2)]
+    _ = path.write_bytes(pickle.dumps(tree))
+    assert list(parity.read_tensors(path)) == ["x", "list.1"]
+
+
 def test_a_lone_tensor_has_a_name(tmp_path):
     path = tmp_path / "a.pt"
     torch.save(torch.ones(3), path)

@@ -163,3 +163,26 @@ def test_help_fits_a_screen_and_shows_an_example(command, capsys):
 def test_printable_text_is_one_line_and_not_endless():
     assert printable("a\nb\tc\x00\u2028") == "a?b?c??"
     assert printable("x" * 300) == "x" * 197 + "..."
+
+
+def test_what_the_system_says_is_in_a_sentence(monkeypatch, capsys):
+    def locked(name):
+        raise PermissionError(13, "Permission denied", name)
+
+    monkeypatch.setattr("parity.cli.inspect.read", locked)
+    assert main(["inspect", "a\x1bb.pt"]) == 2
+    assert capsys.readouterr().err == (
+        "lstm-parity: a?b.pt: permission denied, says the system. Check the path, the "
+        "rights and the room on the disk.\n"
+    )
+
+
+def test_a_full_memory_is_a_sentence(checkpoint, monkeypatch, capsys):
+    def full(_):
+        raise MemoryError
+
+    monkeypatch.setattr("parity.cli.inspect.read", full)
+    assert main(["inspect", str(checkpoint)]) == 2
+    assert capsys.readouterr().err == (
+        "lstm-parity: memory must be larger: it is full. Use a machine with more.\n"
+    )

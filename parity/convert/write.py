@@ -113,7 +113,8 @@ def _header(tensors: Sequence[Tensor]) -> dict[str, Any]:
         if tensor.dtype not in _NAMES:
             raise ValueError(
                 f"{tensor.name}.dtype={tensor.dtype} must be a type of safetensors: "
-                "it is the format that is written. Convert it first."
+                "it is the format that is written. Convert it first, or write "
+                "another format."
             )
         header[tensor.name] = {
             "dtype": _NAMES[tensor.dtype],
