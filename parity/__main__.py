@@ -4,11 +4,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from parity.cli import check
+from parity.cli import check, convert, inspect
+from parity.convert.refuse import printable
 
 _EXAMPLES = """examples:
+  python -m parity inspect checkpoint.ckpt        every LSTM in a file
   python -m parity check                          the built-in cases
-  python -m parity check model.safetensors        every LSTM in a file
+  python -m parity check model.safetensors        each of them, against torch
+  python -m parity convert model.pt lstm.safetensors
   python -m parity check --random 300 --seed 1    drawn sizes and weights
 """
 
@@ -18,11 +21,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parser().parse_args(arguments)
         return options.run(options)
-    except (OSError, ValueError, TypeError) as error:
-        print(f"lstm-parity: {error}", file=sys.stderr)  # noqa: T201
-        return 2
+    except OSError as error:
+        return _refuse(_of_the_system(error))
+    except (ValueError, TypeError) as error:
+        return _refuse(printable(error, 2000))
+    except MemoryError:
+        return _refuse("memory must be larger: it is full. Use a machine with more.")
     except KeyboardInterrupt:
         return 130
+
+
+def _of_the_system(error: OSError) -> str:
+    """Our own sentence, or one around what the system says."""
+    if error.strerror is None:
+        return printable(error, 2000)
+    where = "the disk" if error.filename is None else error.filename
+    return (
+        f"{printable(where)}: {error.strerror.lower()}, says the system. "
+        "Check the path, the rights and the room on the disk."
+    )
+
+
+def _refuse(sentence: str) -> int:
+    print(f"lstm-parity: {sentence}", file=sys.stderr)  # noqa: T201
+    return 2
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -33,7 +55,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(metavar="command", required=True)
+    inspect.add_to(commands)
     check.add_to(commands)
+    convert.add_to(commands)
     return parser
 
 

@@ -34,7 +34,8 @@ MAY_IMPORT = {
     "parity.twin": NEEDED | {"parity", "torch"},
 }
 DOTTED = re.compile(r"[\w.]+")
-RUNS_CODE = {"torch.jit.load", "pickle.load", "pickle.loads"}
+RUNS_CODE = {"torch.jit.load", "torch.load", "torch.hub.load", "marshal.loads"}
+RUNS_CODE |= {"pickle.load", "pickle.loads", "pickle.Unpickler", "numpy.load"}
 
 HOSTS = {"arxiv.org", "doi.org", "github.com", "keras.io", "onnx.ai", "pytorch.org"}
 HOSTS |= {
@@ -243,6 +244,7 @@ WRONG = [
     (needs_more, "parity.oracle", "from parity.cases import Case"),
     (runs_code, "parity.files", "import torch\ntorch.jit.load('f')"),
     (runs_code, "parity.files", "from pickle import load"),
+    (runs_code, "parity.files", "import torch\ntorch.load('f', weights_only=True)"),
     (of_a_machine, "m", "see /" + "home/me/notes"),
     (of_a_machine, "m", "see " + str(ROOT)),
     (of_a_machine, "m", "proxy 10." + "2.3.4"),

@@ -14,6 +14,7 @@ from rich.progress import track
 
 import parity
 from parity.cases import CASES, DRAWS_PER_SHAPE, random_case
+from parity.convert.files import read
 from parity.report import Report, number, table
 
 _DESCRIPTION = """Compare torch's LSTM with ours: outputs, states and every gradient,
@@ -136,7 +137,7 @@ def _case_line(report: Report) -> list[str]:
 def _check_file(
     options: argparse.Namespace, settings: dict[str, Any], console: Console
 ) -> list[Report]:
-    tensors = parity.read_tensors(options.file)
+    tensors = read(options.file).tensors
     prefix = options.prefix
     if prefix and not prefix.endswith("."):
         prefix = f"{prefix}."

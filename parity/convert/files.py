@@ -1,68 +1,87 @@
-"""Tensors in files: safetensors (without torch) and torch state dicts, read safely."""
+"""Tensors in files of every format: told by the bytes, and no code of a file is run."""
 
 import os
-import pickle
-import struct
-import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
+from parity.convert.formats import Leaves, Reading
+from parity.convert.inert import Unreadable
+from parity.convert.mapped import Source, native, open_source
+from parity.convert.orbax_files import is_orbax, read_orbax
+from parity.convert.refuse import SHARED, SHARED_MORE, DamagedError, cannot
 from parity.convert.torch import numpy_of
+from parity.convert.write import Tensor, beside, write_safetensors
 
-# What torch's unpickler is seen to raise on files that are no state dict.
-_UNREADABLE = (
-    pickle.UnpicklingError,
-    struct.error,
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
-TORCH_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
+
+@dataclass(frozen=True)
+class Contents:
+    """What is in a file.
+
+    `tensors` are views of the file, read when they are looked at, so the file must not
+    be written to meanwhile. `unreadable` has the reason for each tensor of a kind that
+    is not read, `unknown` the classes that were not imported.
+    """
+
+    format: str
+    tensors: dict[str, np.ndarray]
+    unreadable: dict[str, str] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
+    sources: tuple[Source, ...] = ()
+
+    def release(self) -> None:
+        """Let go of the memory of tensors that were looked at."""
+        for source in self.sources:
+            source.release()
+
+
+def read(path: str | os.PathLike[str]) -> Contents:
+    """Everything in a file that is a tensor, mapped; no code of the file is run.
+
+    Args:
+        path: As for `read_tensors`.
+
+    Raises:
+        ValueError: If it is no file of weights, is damaged, or needs too much memory.
+        OSError: If it cannot be opened.
+    """
+    path = Path(path)
+    if path.is_dir() and is_orbax(path):
+        return _read_orbax(path)
+    reading = Reading(open_source(path))
+    leaves = reading.leaves()
+    try:
+        _check_sizes(leaves, sum(map(len, reading.sources)))
+    except DamagedError as error:
+        raise cannot(path, reading.format, error) from None
+    return Contents(
+        reading.format,
+        *_split(leaves),
+        tuple(sorted(reading.globals.unknown)),
+        tuple(reading.sources),
+    )
 
 
 def read_tensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Every tensor in a file, by name, bit for bit; no code of the file is run.
 
+    Names of nested dictionaries are joined by dots: `state_dict.lstm.weight_ih_l0`.
+
     Args:
-        path: A `.safetensors` file, or a torch state dict (`.pt`, `.pth`, `.bin`,
-            `.ckpt`).
+        path: A torch file, old or new, TorchScript, safetensors, an index of several
+            files, npz, or a pickle. The bytes tell which; the suffix does not matter.
+
+    Returns:
+        Names to arrays, copies that need the file no more.
 
     Raises:
-        ValueError: If the file cannot be read as what its suffix says.
+        ValueError: If it is no file of weights, is damaged, or needs too much memory.
         OSError: If it cannot be opened.
     """
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(
-            f"{path}: there is no such file. Check the path; quote it if it has spaces."
-        )
-    if path.is_dir():
-        raise IsADirectoryError(
-            f"{path} is a directory: weights are read from one file. "
-            "Name the file in it, such as model.safetensors."
-        )
-    if path.stat().st_size == 0:
-        raise ValueError(
-            f"{path} is empty: a download or a copy was cut off. Fetch it again."
-        )
-    if path.suffix == ".safetensors":
-        return _read_safetensors(path)
-    if path.suffix in TORCH_SUFFIXES:
-        return _read_torch(path)
-    raise ValueError(
-        f"{path}: suffix {path.suffix!r} must be .safetensors or one of "
-        f"{', '.join(TORCH_SUFFIXES)}: it tells the format. Rename the file, or save "
-        "it as .safetensors."
-    )
+    return {name: np.array(array) for name, array in read(path).tensors.items()}
 
 
 def write_tensors(tensors: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
@@ -83,52 +102,33 @@ def write_tensors(tensors: Mapping[str, Any], path: str | os.PathLike[str]) -> N
             "that is written. Rename it; for torch's own format, use "
             "torch.save(parity.to_torch(params), path)."
         )
-    arrays = {
-        name: np.ascontiguousarray(numpy_of(name, tensors[name], "write_tensors"))
-        for name in tensors
-    }
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        save_file(arrays, beside)
-        _ = beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    arrays = {n: numpy_of(str(n), tensors[n], "write_tensors") for n in tensors}
+    with beside(path) as part:
+        write_safetensors([Tensor(n, a, a.dtype) for n, a in arrays.items()], part)
 
 
-def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
+def _read_orbax(path: Path) -> Contents:
     try:
-        return load_file(path)
-    except (SafetensorError, KeyError, AttributeError) as error:
-        raise ValueError(
-            f"{path} cannot be read as safetensors: {error}. "
-            "Fetch or save it again; a torch pickle has another suffix."
-        ) from error
+        leaves = read_orbax(path)
+    except DamagedError as error:
+        raise cannot(path, "an Orbax checkpoint", error) from None
+    arrays, unreadable = _split(leaves)
+    return Contents("an Orbax checkpoint", arrays, unreadable)
 
 
-def _read_torch(path: Path) -> dict[str, np.ndarray]:
-    try:
-        import torch
-    except ImportError as error:
-        raise ValueError(
-            f"{path}: reading a torch file needs torch. "
-            "Use pip install 'lstm-jax[parity]', or a .safetensors file."
-        ) from error
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's advice on files it cannot read
-            found = torch.load(path, map_location="cpu", weights_only=True)
-    except _UNREADABLE as error:
-        raise ValueError(
-            f"{path} cannot be read as a torch state dict: it holds other things than "
-            "tensors, or is damaged. Save it again with "
-            "torch.save(module.state_dict(), path)."
-        ) from error
-    if not isinstance(found, Mapping) or not all(
-        isinstance(a, torch.Tensor) for a in found.values()
-    ):
-        raise ValueError(
-            f"{path} must hold a state dict, names to tensors, not "
-            f"{type(found).__name__} of other things: it is read as weights alone. "
-            "Save it with torch.save(module.state_dict(), path)."
+def _split(leaves: Leaves) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The arrays, in this machine's order of bytes, and why others are not read."""
+    arrays = {n: native(a) for n, a in leaves.items() if not isinstance(a, Unreadable)}
+    reasons = {n: a.reason for n, a in leaves.items() if isinstance(a, Unreadable)}
+    return arrays, reasons
+
+
+def _check_sizes(leaves: Leaves, held: int) -> None:
+    """Refuse tensors that are much more than the file, since they share its bytes."""
+    arrays = [a for a in leaves.values() if not isinstance(a, Unreadable)]
+    size = sum(array.nbytes for array in arrays)
+    if size > SHARED * held + SHARED_MORE:
+        raise DamagedError(
+            f"its tensors share bytes, and are {size} bytes out of a file of {held}",
+            "Save a .clone() of each tensor.",
         )
-    return {str(name): numpy_of(str(name), tensor) for name, tensor in found.items()}

@@ -9,8 +9,13 @@ import lstm_jax
 
 _KEY = re.compile(
     r"(?P<prefix>.*?)(?P<kind>weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)"
-    r"(?P<layer>_l\d+(_reverse)?)?"
+    r"(?P<layer>_l\d+(_reverse)?)?",
+    re.DOTALL,
 )
+# What DataParallel and torch.compile put into names: a prefix is known without it.
+_WRAPPERS = {"module", "_orig_mod"}
+# Below one of these are moments and copies for an optimizer, no weights.
+_OPTIMIZERS = re.compile(r"(optim|optimizers?|opt)(_states?)?(_dict)?|exp_avg(_sq)?")
 
 
 @dataclass(frozen=True)
@@ -40,14 +45,29 @@ class Found:
         return ", ".join(parts)
 
 
+@dataclass(frozen=True)
+class Broken:
+    """An LSTM or LSTMCell in a file that is not whole: where, and what is wrong."""
+
+    prefix: str
+    kind: str
+    reason: str
+
+    def sentence(self) -> str:
+        """What is wrong, for a reader."""
+        return f"{self.kind} at {self.prefix!r}: {self.reason}"
+
+
 def find_lstms(tensors: Mapping[str, Any], prefix: str | None = None) -> list[Found]:
     """Every LSTM and LSTMCell among tensors, in the order of their prefixes.
 
     A GRU or a plain RNN has the same names, with three gates or one: it is passed over.
+    So is what an optimizer keeps for an LSTM.
 
     Args:
         tensors: Names to arrays of any framework.
-        prefix: Look at this prefix alone; None means everywhere.
+        prefix: Look at this prefix alone, with or without its last dot, and without
+            the names of `DataParallel` and `torch.compile`; None means everywhere.
 
     Returns:
         The LSTMs.
@@ -61,18 +81,49 @@ def find_lstms(tensors: Mapping[str, Any], prefix: str | None = None) -> list[Fo
         >>> [(found.prefix, found.kind) for found in find_lstms(tensors)]
         [('encoder.', 'LSTM')]
     """
-    groups: dict[tuple[str, str], dict[str, Any]] = {}
+    found, broken = survey(tensors, prefix)
+    if broken:
+        raise ValueError(broken[0].sentence())
+    return found
+
+
+def survey(
+    tensors: Mapping[str, Any], prefix: str | None = None
+) -> tuple[list[Found], list[Broken]]:
+    """Every LSTM and LSTMCell, as `find_lstms`, and beside them those not whole."""
+    groups = _at(_groups(tensors), prefix)
+    ones = [_found(*key, groups[key]) for key in sorted(groups)]
+    whole = [one for one in ones if isinstance(one, Found)]
+    return whole, [one for one in ones if isinstance(one, Broken)]
+
+
+_Groups = dict[tuple[str, str], dict[str, Any]]
+
+
+def _groups(tensors: Mapping[str, Any]) -> _Groups:
+    """Parameters by short name, under the prefix and kind of their LSTM."""
+    groups: _Groups = {}
     for name in tensors:
         match = _KEY.fullmatch(str(name))
-        if match and prefix in (None, match["prefix"]):
+        if match and not any(map(_OPTIMIZERS.fullmatch, match["prefix"].split("."))):
             kind = "LSTM" if match["layer"] else "LSTMCell"
             short = match["kind"] + (match["layer"] or "")
             groups.setdefault((match["prefix"], kind), {})[short] = tensors[name]
-    return [
-        _found(*key, params)
-        for key, params in sorted(groups.items())
-        if not _has_other_gates(params)
-    ]
+    return {key: group for key, group in groups.items() if not _has_other_gates(group)}
+
+
+def _at(groups: _Groups, prefix: str | None) -> _Groups:
+    """Those at a prefix: exactly, or else but for the names of wrappers."""
+    if prefix is None:
+        return groups
+    prefix = f"{prefix}." if prefix and not prefix.endswith(".") else prefix
+    exact = {key: group for key, group in groups.items() if key[0] == prefix}
+    bare = {k: group for k, group in groups.items() if _bare(k[0]) == _bare(prefix)}
+    return exact or bare
+
+
+def _bare(prefix: str) -> list[str]:
+    return [part for part in prefix.split(".") if part not in _WRAPPERS]
 
 
 def _has_other_gates(params: Mapping[str, Any]) -> bool:
@@ -84,10 +135,9 @@ def _has_other_gates(params: Mapping[str, Any]) -> bool:
     return False
 
 
-def _found(prefix: str, kind: str, params: dict[str, Any]) -> Found:
+def _found(prefix: str, kind: str, params: dict[str, Any]) -> Found | Broken:
     one = Found(prefix, kind, params, lstm_jax.LSTMSpec(input_size=0, hidden_size=0))
     try:
         return replace(one, spec=lstm_jax.spec_of(one.lstm_params))
     except ValueError as error:
-        sentence = str(error).removeprefix("spec_of: ")
-        raise ValueError(f"{kind} at {prefix!r}: {sentence}") from None
+        return Broken(prefix, kind, str(error).removeprefix("spec_of: "))

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
-import ml_dtypes
 import numpy as np
 from jaxtyping import Array
 
 import lstm_jax
+from parity.convert.dtypes import TORCH
 
 if TYPE_CHECKING:
     import torch
@@ -44,20 +44,24 @@ def numpy_of(name: str, value: Any, where: str = _WHERE) -> np.ndarray:
             "it is to be a parameter. Use the state dict of a module."
         )
     tensor = value.detach().cpu()
-    if str(tensor.dtype) == "torch.bfloat16":
+    dtype = TORCH.get(str(tensor.dtype).removeprefix("torch."))
+    if dtype is not None and dtype.kind == "V":  # a type that NumPy has not
         import torch
 
-        return tensor.contiguous().view(torch.int16).numpy().view(ml_dtypes.bfloat16)
-    return tensor.numpy()
+        bits = torch.int16 if dtype.itemsize == 2 else torch.uint8
+        return tensor.contiguous().view(bits).numpy().view(dtype)
+    return tensor.resolve_conj().resolve_neg().numpy()
 
 
-def tensor_of(array: Any) -> "torch.Tensor":
-    """A copy of a JAX or NumPy array as a torch tensor, bit for bit."""
+def tensor_of(array: Any, *, copy: bool = True) -> "torch.Tensor":
+    """A JAX or NumPy array as a torch tensor, bit for bit."""
     import torch
 
-    array = np.array(array, order="C")
-    if array.dtype == ml_dtypes.bfloat16:
-        return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    array = np.array(array, order="C", copy=copy or None)
+    if array.dtype.kind == "V":  # a type that NumPy has not
+        bits = np.dtype(np.int16 if array.dtype.itemsize == 2 else np.uint8)
+        dtype = getattr(torch, array.dtype.name)
+        return torch.from_numpy(array.view(bits)).view(dtype)
     return torch.from_numpy(array)
 
 

@@ -1,0 +1,74 @@
+"""What of a file is converted: which tensors, under which names, in which type."""
+
+from parity.convert.dtypes import TORCH, is_floating
+from parity.convert.files import Contents
+from parity.convert.find import Found, survey
+from parity.convert.refuse import printable
+from parity.convert.write import Tensor
+
+
+def select(
+    contents: Contents,
+    source: str,
+    *,
+    prefix: str | None = None,
+    keep_rest: bool = False,
+    dtype: str | None = None,
+) -> list[Tensor]:
+    """The tensors to write.
+
+    Args:
+        contents: What is in the file.
+        source: Its name, for errors.
+        prefix: Take the LSTM there alone, under the short names of its own state dict.
+        keep_rest: Take all tensors, under their full names.
+        dtype: Type to cast the LSTMs to; the rest is never cast.
+
+    Raises:
+        ValueError: If there is no LSTM, one is not whole, or a tensor is not read.
+    """
+    found = _found(contents, source, prefix)
+    parameters = {f"{one.prefix}{name}" for one in found for name in one.params}
+    names = {name: name for name in contents.tensors if name in parameters}
+    if keep_rest:
+        _check_all_read(contents)
+        names = {name: name for name in contents.tensors}
+    elif prefix is not None:
+        names = {name: name.removeprefix(found[0].prefix) for name in names}
+    tensors = []
+    for name, short in names.items():
+        array = contents.tensors[name]
+        cast = name in parameters and is_floating(array.dtype)
+        target = TORCH[dtype] if dtype is not None and cast else array.dtype
+        tensors.append(Tensor(short, array, target))
+    return tensors
+
+
+def _found(contents: Contents, source: str, prefix: str | None) -> list[Found]:
+    found, broken = survey(contents.tensors, prefix)
+    if broken:
+        raise ValueError(f"convert: {printable(broken[0].sentence(), 1000)}")
+    at = "" if prefix is None else f" at prefix {prefix!r}"
+    if not found:
+        names = ", ".join(printable(n, 60) for n in sorted(contents.tensors)[:6])
+        raise ValueError(
+            f"convert: {source} must hold an LSTM{at}: weights named as in torch, "
+            f"weight_ih_l0 or weight_ih. It holds {names or 'nothing'}. Give another "
+            "file or prefix."
+        )
+    if prefix is not None and len({one.prefix for one in found}) > 1:
+        places = ", ".join(printable(repr(one.prefix), 60) for one in found)
+        raise ValueError(
+            f"convert: --prefix {prefix} must be of one LSTM: there are {places}. "
+            "Give one of these."
+        )
+    return found
+
+
+def _check_all_read(contents: Contents) -> None:
+    if contents.unreadable:
+        name, reason = next(iter(contents.unreadable.items()))
+        raise ValueError(
+            f"convert: --keep-rest must carry all tensors: {printable(name)} is "
+            f"{printable(reason)}, which is not read. Leave --keep-rest out."
+        )
