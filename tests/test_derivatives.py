@@ -294,7 +294,15 @@ def kind(request: pytest.FixtureRequest) -> Kind:
     return Kind(case, case.draw(), request.param == "dropout")
 
 
-@pytest.mark.parametrize("name", TRANSFORMS)
+# The others take as long again: `make test-all` has them.
+QUICK = {"grad", "linearize", "jvp_of_grad", "vmap_of_grad"}
+NAMES = [
+    name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
+    for name in TRANSFORMS
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_every_derivative_of_every_kind_is_the_oracles(kind: Kind, name: str) -> None:
     found, expected = TRANSFORMS[name](kind)
     if not jax.tree.leaves(found)[0].shape:

@@ -46,7 +46,6 @@ def in_windows(inputs: Inputs, window: int, **masks: Any) -> Any:
     ("steps", "window", "options"),
     [
         (T, 3, {}),
-        (40, 20, {}),
         (40, 17, {"remat": 4}),
         (T, 1, {"remat": "sqrt"}),
         (T, 100, {}),

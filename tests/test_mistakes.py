@@ -44,22 +44,16 @@ def test_a_wrong_lstm_fails_and_is_named(name):
     assert not report.ok
     assert report.advice[0] == mistake.says, report.messages()
     assert report.advice[-1].startswith("First wrong: ")
+    if name.startswith("gates "):
+        assert max(row.error for row in report.rows) > 1e6
 
 
-@pytest.mark.parametrize("name", ["gates i, o, f, g", "dW_hh with h_t"])
-def test_a_mistake_deep_in_a_stack_is_named(name):
+def test_a_mistake_deep_in_a_stack_is_named():
     case = Case(name="deep", num_layers=2, proj_size=2)
-    report = parity.check_case(case, run=MISTAKES[name])
+    mistake = MISTAKES["dW_hh with h_t"]
+    report = parity.check_case(case, run=mistake)
     assert not report.ok
-    assert report.advice[0] == MISTAKES[name].says, report.messages()
-
-
-def test_every_wrong_gate_order_is_a_million_roundings_away():
-    right = FLAT.draw().params
-    for name, mistake in MISTAKES.items():
-        if name.startswith("gates "):
-            report = parity.check(right, mistake.change(right, FLAT.spec))
-            assert max(row.error for row in report.rows) > 1e6, name
+    assert report.advice[0] == mistake.says, report.messages()
 
 
 def test_every_gate_order_but_torchs_is_a_mistake():
@@ -98,11 +92,10 @@ NEAREST = ["b_hh dropped", "forget bias -1", "hard sigmoid", "length 0 as 1"]
 NEAREST += ["gradient of the state before stopped", "reverse from the padded end"]
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 @pytest.mark.parametrize("name", NEAREST)
-def test_a_wrong_lstm_fails_in_half_precision(monkeypatch, name, dtype):
+def test_a_wrong_lstm_fails_in_half_precision(monkeypatch, name):
     monkeypatch.setattr("parity.diagnose.advice", lambda *_: [])
-    case = case_for(name, input_size=64, hidden_size=64, dtype=dtype)
+    case = case_for(name, input_size=64, hidden_size=64, dtype="bfloat16")
     assert is_seen(MISTAKES[name], case)
 
 
@@ -124,7 +117,8 @@ def test_every_wrong_lstm_fails_in_half_precision(monkeypatch, size, dtype):
 
 @pytest.mark.parametrize("name", ["TF32 products", "bf16 products", "bf16 state"])
 @pytest.mark.parametrize("size", [4, 64, 256])
-def test_fewer_bits_fail_at_every_size(name, size):
+def test_fewer_bits_fail_at_every_size(monkeypatch, name, size):
+    monkeypatch.setattr("parity.diagnose.advice", lambda *_: [])
     case = Case(name="bits", input_size=size, hidden_size=size, steps=5, batch=(2,))
     report = parity.check_case(case, run=MISTAKES[name])
     assert not report.ok
