@@ -16,7 +16,7 @@ help:
 	@echo 'make parity    every number and gradient against torch: a table, reports/parity.json'
 	@echo 'make test      lint, types, doctests and tests'
 	@echo 'make test-all  the same and the slow tests'
-	@echo 'make fuzz      DRAWS=1000 SEED=now: random cases'
+	@echo 'make fuzz      DRAWS=1000 SEED=now: random cases, and laws to break'
 	@echo 'make format    format, and fix what ruff can fix'
 	@echo 'make clean     remove caches, builds and reports'
 
@@ -50,8 +50,9 @@ lint: .venv/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
 
-fuzz: .venv/installed-parity
+fuzz: .venv/installed-test
 	$(BIN)/python -m parity check --random $(DRAWS) --seed $(SEED)
+	$(PYTEST) --hypothesis-profile fuzz --hypothesis-seed $(SEED) tests/test_laws.py
 
 format: .venv/installed-test
 	$(BIN)/ruff check --fix .

@@ -18,16 +18,22 @@ def no_jaxtyping() -> Iterator[None]:
 
 
 @pytest.fixture
-def float64() -> Iterator[None]:
-    """Enable float64, without LLVM's optimisations: compiling is most of the time."""
+def unoptimised() -> Iterator[None]:
+    """Compile without LLVM's optimisations: compiling is most of the time."""
     jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture
+def float64(unoptimised: None) -> Iterator[None]:
+    """Enable float64, unoptimised."""
     with jax.enable_x64(True):
         yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 # A search for counter-examples in each test of laws: short in `make test`, long in
 # `make fuzz`. A time per example would fail on a busy machine.
-settings.register_profile("default", max_examples=25, deadline=None)
-settings.register_profile("ci", max_examples=25, deadline=None, derandomize=True)
+settings.register_profile("default", max_examples=18, deadline=None)
+settings.register_profile("ci", max_examples=18, deadline=None, derandomize=True)
 settings.register_profile("fuzz", max_examples=500, deadline=None)
