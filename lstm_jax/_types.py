@@ -61,7 +61,8 @@ class LSTMSpec:
     """What is fixed about a call of `lstm`: sizes, types, flags and platform.
 
     `dtype` is the type of the products; `lengths`, `resets`, `dropout`, `remat` and
-    `truncate` say whether the call uses them; `platform` is jax's name of the device kind.
+    `truncate` say whether the call uses them; `platform` is jax's name of the device
+    kind.
     """
 
     input_size: int
