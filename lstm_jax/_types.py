@@ -60,8 +60,9 @@ class LayerParams(NamedTuple):
 class LSTMSpec:
     """What is fixed about a call of `lstm`: sizes, types, flags and platform.
 
-    `dtype` is the type of the products; `lengths`, `resets` and `dropout` say whether
-    the call uses them; `platform` is jax's name of the device kind.
+    `dtype` is the type of the products; `lengths`, `resets`, `dropout`, `remat` and
+    `truncate` say whether the call uses them; `platform` is jax's name of the device
+    kind.
     """
 
     input_size: int
@@ -74,6 +75,8 @@ class LSTMSpec:
     lengths: bool = False
     resets: bool = False
     dropout: bool = False
+    remat: bool = False
+    truncate: bool = False
     platform: str = "cpu"
 
     @property

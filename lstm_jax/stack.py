@@ -121,6 +121,8 @@ def lstm(
             _checks.dtype(_WHERE, "dtype", dtype) or common_dtype(_WHERE, arrays)
         ).name,
         dropout=bool(dropout) and spec.num_layers > 1,
+        remat=remat is not None,
+        truncate=truncate is not None,
         platform=jax.default_backend(),
     )
     options = _Options(

@@ -89,7 +89,7 @@ MODULES: list[Row] = [
     (
         with_module(backend="bogus"),
         ValueError,
-        f"LSTM: backend='bogus' must be one of 'auto', 'xla': {THESE}",
+        f"LSTM: backend='bogus' must be one of 'auto', 'xla', 'cudnn': {THESE}",
     ),
     (
         with_module(rngs=nnx.Rngs(dropout=0)),

@@ -192,12 +192,12 @@ OPTIONS: list[Row] = [
     (
         with_options(backend="cuda"),
         ValueError,
-        f"lstm: backend='cuda' must be one of 'auto', 'xla': {THESE}",
+        f"lstm: backend='cuda' must be one of 'auto', 'xla', 'cudnn': {THESE}",
     ),
     (
         with_options(backend=["xla"]),
         ValueError,
-        f"lstm: backend=['xla'] must be one of 'auto', 'xla': {THESE}",
+        f"lstm: backend=['xla'] must be one of 'auto', 'xla', 'cudnn': {THESE}",
     ),
 ]
 
@@ -382,7 +382,10 @@ def test_a_named_backend_is_never_replaced(monkeypatch: Any) -> None:
     )
     assert_raises((with_options(backend="none"), NotImplementedError, message))
     spec = lstm_jax.LSTMSpec(input_size=5, hidden_size=4)
-    expected = 'xla: yes (chosen by "auto")\nnone: no, it runs nothing.'
+    expected = (
+        'xla: yes (chosen by "auto")\ncudnn: no, no CUDA device.\n'
+        "none: no, it runs nothing."
+    )
     assert lstm_jax.backends.explain(spec) == expected
 
 

@@ -15,11 +15,11 @@ from types import ModuleType
 from jaxtyping import Array
 
 from lstm_jax._types import LayerParams, LSTMSpec, LSTMState
-from lstm_jax.backends import xla
+from lstm_jax.backends import cudnn, xla
 from lstm_jax.layer import Chunks
 from lstm_jax.recurrence import Masks, Precision
 
-BACKENDS: dict[str, ModuleType] = {"xla": xla}
+BACKENDS: dict[str, ModuleType] = {"xla": xla, "cudnn": cudnn}
 AUTO = ("xla",)
 
 
@@ -61,6 +61,7 @@ def explain(spec: LSTMSpec) -> str:
     Example:
         >>> print(explain(LSTMSpec(input_size=3, hidden_size=4)))
         xla: yes (chosen by "auto")
+        cudnn: no, no CUDA device.
     """
     chosen, lines = choose("auto", spec), []
     for name, module in BACKENDS.items():
