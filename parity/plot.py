@@ -66,7 +66,8 @@ def _draw_tensors(axes: Any, reports: Sequence[Report]) -> None:
         _ = axes.axvline(budget, color="0.3", ls=":", lw=1, label=f"budget {budget:g}")
     axes.set_yticks(range(len(names)), names, fontsize=7)
     axes.invert_yaxis()
-    axes.set_xscale("log")
+    if names:
+        axes.set_xscale("log")
     axes.set_xlabel("error in roundings")
     _ = axes.legend(fontsize=7)
 
@@ -92,9 +93,9 @@ def _draw_time(axes: Any, reports: Sequence[Report]) -> None:
         if name in rows:
             _draw_row(axes, rows[name], color)
     if rows:
+        axes.set_yscale("log")
         _ = axes.axhline(next(iter(rows.values())).budget, color="0.3", ls=":", lw=1)
         _ = axes.legend(fontsize=7)
-    axes.set_yscale("log")
     axes.set_xlabel("time step")
     axes.set_ylabel("error in roundings")
 

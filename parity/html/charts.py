@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from parity.html import axes
-from parity.html.axes import Scale
+from parity.html.axes import Number, Scale
 from parity.html.markup import Markup, element, join
 from parity.mismatch import Curve, Mismatch
 from parity.report import Row, number
@@ -87,7 +87,7 @@ def mark(index: int) -> Markup:
     return _svg("", 12, 12, _mark(index, 6, 6, "ours"), class_="key")
 
 
-def _mark(index: int, x: float, y: float, kind: str) -> Markup:
+def _mark(index: int, x: Number, y: Number, kind: str) -> Markup:
     if index == 0:
         return element("circle", cx=x, cy=y, r=4, class_=kind)
     if index == 1:
@@ -126,7 +126,7 @@ def _curve(curve: Curve, found: Mismatch) -> Markup:
     return _svg(said, _WIDTH, _HEIGHT, *frame, *lines)
 
 
-def _line(points: list[tuple[float, float]], kind: str) -> Markup:
+def _line(points: list[tuple[Number, Number]], kind: str) -> Markup:
     """A line; few points are marked too."""
     path = "M" + "L".join(f"{x:g} {y:g}" for x, y in points) if points else ""
     dots = points if len(points) <= _FEW else []
@@ -136,7 +136,7 @@ def _line(points: list[tuple[float, float]], kind: str) -> Markup:
     )
 
 
-def _budget(ys: Scale, budget: float) -> Markup:
+def _budget(ys: Scale, budget: Number) -> Markup:
     y = ys(budget)
     end = _WIDTH - _RIGHT
     return join(
@@ -161,7 +161,7 @@ def _x_axis(xs: Scale, name: str) -> Iterable[Markup]:
     yield _text((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 4, name, "middle")
 
 
-def _text(x: float, y: float, text: str, anchor: str) -> Markup:
+def _text(x: Number, y: Number, text: str, anchor: str) -> Markup:
     return element("text", text, x=round(x, 1), y=round(y, 1), text_anchor=anchor)
 
 

@@ -20,7 +20,7 @@ def escape(text: object) -> str:
     Control characters, those that turn the direction of text included, become `?`.
 
     Example:
-        >>> escape('<b title="x">\\u202e')
+        >>> escape('<b title="x">\u202e')
         '&lt;b title=&quot;x&quot;&gt;?'
     """
     return html.escape(printable(text, _MOST), quote=True)
