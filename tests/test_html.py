@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ HOSTILE = [
     "&lt;i&gt;.",
 ]
 VOID = {"meta", "br"}
+DOCS = Path(__file__).parent.parent / "docs"
 
 
 class Page(HTMLParser):
@@ -234,6 +236,23 @@ def test_a_path_that_cannot_be_written_is_refused_first(
         f"lstm-parity: check: --{name} {path} must be writable: the rights on it, or "
         "on its directory, forbid it. Give another path.\n"
     )
+
+
+def test_the_commands_of_the_docs_run(tmp_path, monkeypatch, capsys):
+    text = (DOCS / "report.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^python -m parity (check .*)$", text, re.MULTILINE)
+    assert len(commands) == 6
+    for picture in re.findall(r"\((images/.*?)\)", text):
+        assert 10_000 < (DOCS / picture).stat().st_size < 200_000
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("parity.cli.check.CASES", [Case(name="one")])
+    model = torch.nn.ModuleDict({"encoder": torch.nn.LSTM(3, 2)})
+    parity.write_tensors(model.state_dict(), "model.safetensors")
+    np.save("speech.npy", np.ones((2, 5, 3), np.float32))
+    for command in commands:
+        assert main(command.split()) == 0
+    written = {"report.html", "cases.html", "draws.html", "draws.json", "error.pdf"}
+    assert written <= {path.name for path in tmp_path.iterdir()}
 
 
 def test_nothing_compared_is_not_the_same():
