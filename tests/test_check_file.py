@@ -252,7 +252,7 @@ def test_a_long_profile_keeps_its_peaks():
     assert tolerance.profile(shorter, exact, "float32") == ()
 
 
-def test_a_bar_is_drawn_on_a_terminal_alone(file, capsys):
+def test_no_bar_is_drawn_where_there_is_no_terminal(file, capsys):
     assert not sys.stderr.isatty()
     assert main(["check", file, "--dtype", "float32"]) == 0
     assert capsys.readouterr().err == ""

@@ -63,11 +63,11 @@ def check_file(
 
 
 def _name(one: Found) -> str:
-    return f"{one.kind} at {one.prefix!r}"
+    return f"{one.kind} at {printable(repr(one.prefix))}"
 
 
 def _named(report: Report, one: Found, file: str, dtype: str) -> Report:
-    title = f"{_name(one)} in {file}: {one.sizes()}, {dtype}"
+    title = f"{_name(one)} in {printable(file)}: {one.sizes()}, {dtype}"
     return replace(report, title=title, facts={**report.facts, "lstm": _name(one)})
 
 

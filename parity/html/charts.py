@@ -10,7 +10,7 @@ from parity.mismatch import Curve, Mismatch
 from parity.report import Row, number
 
 _WIDTH, _HEIGHT = 340, 190
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 14, 16, 34
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 14, 10, 34
 _FEW = 24
 
 

@@ -107,8 +107,8 @@ def _words(found: Summary, partial: bool) -> tuple[str, str, str]:
 def _tiles(found: Summary) -> Markup:
     ratio = f"{found.ratio:.2f}" if found.ratio < 100 else number(found.ratio)
     tiles = {
-        "LSTMs": f"{found.lstms_ok:,} of {found.lstms:,}",
-        "comparisons": f"{found.comparisons_ok:,} of {found.comparisons:,}",
+        "LSTMs": _share(found.lstms_ok, found.lstms),
+        "comparisons": _share(found.comparisons_ok, found.comparisons),
         "our worst error": number(found.worst),
         "torch's worst": number(found.torch),
         "ours over torch's": ratio,
@@ -126,6 +126,10 @@ def _tiles(found: Summary) -> Markup:
     return join(
         element("dl", *items, class_="tiles"), element("p", said, class_="note")
     )
+
+
+def _share(right: int, of: int) -> str:
+    return f"all {of:,}" if right == of > 1 else f"{right:,} of {of:,}"
 
 
 def _problems(problems: Sequence[str]) -> Markup | None:
