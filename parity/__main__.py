@@ -1,6 +1,7 @@
 """The command line: `python -m parity`, also installed as `lstm-parity`."""
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 
@@ -19,7 +20,9 @@ _EXAMPLES = """examples:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code is 0 for equal, 1 for not, 2 for bad use."""
     try:
-        options = _parser().parse_args(arguments)
+        given = sys.argv[1:] if arguments is None else list(arguments)
+        options = _parser().parse_args(given)
+        options.command = shlex.join(["python", "-m", "parity", *given])
         return options.run(options)
     except OSError as error:
         return _refuse(_of_the_system(error))

@@ -107,8 +107,13 @@ class Case:
         """A case of the sizes and flags of `spec`."""
         return cls(**spec.constructor_arguments(), **options)  # type: ignore[arg-type]
 
-    def draw(self, params: Mapping[str, Array] | None = None) -> Problem:
-        """The arrays of the case; `params` in place of drawn weights, if given."""
+    def draw(
+        self, params: Mapping[str, Array] | None = None, xs: Array | None = None
+    ) -> Problem:
+        """The arrays of the case; `params` and `xs` in place of drawn ones, if given.
+
+        All else is the same with them as without.
+        """
         spec, rng = self.spec, np.random.default_rng(self.seed)
         bound = self.scale / np.sqrt(self.hidden_size)
         dtype, wide = jnp.dtype(self.dtype), jnp.dtype(self.cell_dtype)
@@ -125,7 +130,8 @@ class Case:
             key: rng.uniform(-bound, bound, shape).astype(dtype)
             for key, shape in spec.shapes().items()
         }
-        xs = normal(self.steps, *self.batch, self.input_size).astype(dtype)
+        drawn_xs = normal(self.steps, *self.batch, self.input_size).astype(dtype)
+        xs = drawn_xs if xs is None else np.array(xs, dtype)
         before = state()
         features = spec.num_directions * spec.output_size
         ys = normal(self.steps, *self.batch, features).astype(dtype)

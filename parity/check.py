@@ -1,5 +1,6 @@
 """Confirm that an LSTM is torch's: outputs, states and every gradient."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
@@ -10,10 +11,12 @@ import numpy as np
 
 import lstm_jax
 from parity import diagnose, sides, tolerance
-from parity.cases import Case, Problem
+from parity.cases import SETS, Case, Problem
 from parity.convert.torch import numpy_of
+from parity.mismatch import mismatch
 from parity.report import Report, Row
 
+_KEPT = 12  # arrays of the cell's size that the oracle keeps of a step
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 
 
@@ -21,6 +24,7 @@ def check(
     module: Any,
     params: Any = None,
     *,
+    xs: Any = None,
     run: sides.Run = lstm_jax.lstm,
     batch: int | tuple[int, ...] = 3,
     steps: int = 7,
@@ -42,6 +46,7 @@ def check(
             or `LSTMCell`, or a mapping of torch's names to arrays.
         params: The weights that JAX is given, such as converted ones; None means those
             of `module`.
+        xs: Inputs `(T, *B, I)` in place of random ones; `steps` and `batch` are theirs.
         run: The function that is checked, anyone's: time first,
             `run(params, xs, state) -> (ys, (h, c))`, and by name what is asked for of
             `lengths`, `resets` and `reset_state`, see `lstm_jax.lstm`.
@@ -62,7 +67,7 @@ def check(
 
     Raises:
         TypeError: If `module` is none of these.
-        ValueError: If weights or `dtype` do not fit.
+        ValueError: If weights, `xs` or `dtype` do not fit.
 
     Example:
         >>> params = lstm_jax.init_params(jax.random.key(0), 3, 4)
@@ -76,6 +81,9 @@ def check(
     right = _params_of(module, dtype)
     given = right if params is None else _params_of(params, dtype)
     spec = lstm_jax.spec_of(right)
+    if xs is not None:
+        xs = _inputs(xs, spec, dtype)
+        steps, batch = xs.shape[0], xs.shape[1:-1]
     batch = (batch,) if isinstance(batch, int) else tuple(batch)
     sizes = {"batch": min(batch, default=0), "steps": steps, "seed": seed}
     for name, value in sizes.items():
@@ -92,7 +100,8 @@ def check(
         dtype=dtype,
         seed=seed,
     )
-    return compare(case, right, given, run=run, precision=precision, device=device)
+    options = {"run": run, "precision": precision, "device": device}
+    return compare(case, right, given, xs, **options)
 
 
 def check_case(case: Case, **options: Any) -> Report:
@@ -104,13 +113,14 @@ def compare(
     case: Case,
     right: Mapping[str, np.ndarray] | None,
     given: Mapping[str, np.ndarray] | None,
+    xs: np.ndarray | None = None,
     *,
     run: sides.Run = lstm_jax.lstm,
     precision: str = "highest",
     device: Any = None,
 ) -> Report:
     """Compare `run` on given weights with torch and the oracle on the right ones."""
-    problem = case.draw(right)
+    problem = case.draw(right, xs)
     theirs = problem if given is None else problem._replace(params=dict(given))
     exact = sides.of_oracle(problem)
     torch = sides.of_torch(problem) or {}
@@ -132,7 +142,8 @@ def compare(
         exact,
         lambda other: values(other._replace(params=theirs.params)),
     )
-    return replace(report, advice=sentences)
+    drawn = mismatch(case, problem, theirs.params, actual, exact)
+    return replace(report, advice=sentences, mismatch=drawn)
 
 
 def _fresh(run: sides.Run) -> sides.Run:
@@ -162,7 +173,20 @@ def _row(
     missing = tolerance.Distance(np.inf, reason="is missing")
     found = far(actual[key]) if key in actual else missing
     theirs = far(torch[key]).error if key in torch else None
-    return Row(*key, found, theirs, tolerance.BUDGETS[case.dtype])
+    profiles = [_profile(case, key, exact, values) for values in (actual, torch)]
+    return Row(*key, found, theirs, tolerance.BUDGETS[case.dtype], *profiles)
+
+
+def _profile(
+    case: Case,
+    key: sides.Key,
+    exact: tolerance.Exact,
+    values: Mapping[sides.Key, np.ndarray],
+) -> tuple[float, ...]:
+    """The error over time, or over layers and directions, of what has such an axis."""
+    if key[0] not in ("ys", "h_n", "c_n", "d_xs") or key not in values:
+        return ()
+    return tolerance.profile(values[key], exact, case.dtype)
 
 
 def _facts(case: Case, precision: str, device: Any) -> dict[str, Any]:
@@ -213,8 +237,44 @@ def _refuse_negative(name: str, value: int) -> None:
         )
 
 
-def _number(name: str, value: Any, dtype: str) -> np.ndarray:
-    """A weight as a finite array of the type that is checked."""
+def _inputs(xs: Any, spec: lstm_jax.LSTMSpec, dtype: str) -> np.ndarray:
+    """The inputs as a finite array of the type that is checked."""
+    shape = np.shape(xs)
+    if len(shape) < 2 or shape[-1] != spec.input_size:
+        raise ValueError(
+            f"check: xs.shape={shape} must be (T, *B, {spec.input_size}): the LSTM "
+            f"takes {spec.input_size} features. Put time first and features last."
+        )
+    needed, held = _bytes_needed(shape, spec, dtype), _memory()
+    if needed > held:
+        raise ValueError(
+            f"check: xs.shape={shape} must need less than {held / 2**30:.1f} GiB of "
+            f"memory, all there is: every step is kept, and the check needs "
+            f"{needed / 2**30:.1f} GiB. Give fewer steps or rows."
+        )
+    return _number("xs", xs, dtype, "Give numbers in the range of the type.")
+
+
+def _bytes_needed(shape: tuple[int, ...], spec: lstm_jax.LSTMSpec, dtype: str) -> float:
+    """About what the oracle keeps of all steps, within twice: states, gradients."""
+    wide = 16 if dtype == "float64" else 8
+    layers, directions = spec.num_layers, spec.num_directions
+    kept = layers * directions * _KEPT * spec.hidden_size
+    sets = len(SETS) * (5 * spec.input_size + 3 * directions * spec.output_size)
+    return (
+        float(np.prod(shape[:-1])) * (1 + tolerance.NOISE_RUNS) * wide * (kept + sets)
+    )
+
+
+def _memory() -> int:
+    """Bytes of memory in the machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _number(
+    name: str, value: Any, dtype: str, cure: str = "Repair the weights first."
+) -> np.ndarray:
+    """A weight, or the inputs, as a finite array of the type that is checked."""
     array = numpy_of(name, value, "check")
     if not jnp.issubdtype(array.dtype, jnp.floating):
         raise TypeError(
@@ -227,7 +287,7 @@ def _number(name: str, value: Any, dtype: str) -> np.ndarray:
     if len(wrong):
         raise ValueError(
             f"check: {name} must be finite: it holds {len(wrong)} values that are not, "
-            f"the first at {wrong[0].tolist()}. Repair the weights first."
+            f"the first at {wrong[0].tolist()}. {cure}"
         )
     return array
 

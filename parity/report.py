@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from io import StringIO
 from typing import Any
 
+from parity.mismatch import Mismatch
 from parity.tolerance import Distance
 
 
@@ -16,6 +17,8 @@ class Row:
 
     `cotangents` is empty for an output, else which outputs the gradient is of: `all`,
     `ys`, `h_n` or `c_n`. `torch` is torch's own error, None where torch did not run.
+    The profiles have the error of each time step of `ys` and `d_xs`, and of each row of
+    `h_n` and `c_n`: ours and torch's.
     """
 
     tensor: str
@@ -23,6 +26,8 @@ class Row:
     found: Distance
     torch: float | None
     budget: float
+    profile: tuple[float, ...] = field(default=(), repr=False)
+    torch_profile: tuple[float, ...] = field(default=(), repr=False)
 
     @property
     def error(self) -> float:
@@ -50,6 +55,7 @@ class Row:
 class Report:
     """A check of one LSTM: `ok`, `rows`, and `advice` where something is wrong.
 
+    `mismatch` has the numbers around the first wrong place, to be drawn.
     Printed, it is a table with a line for each tensor, at its worst set of cotangents.
     """
 
@@ -57,6 +63,7 @@ class Report:
     rows: list[Row]
     advice: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
+    mismatch: Mismatch | None = field(default=None, repr=False)
 
     @property
     def ok(self) -> bool:
@@ -86,11 +93,15 @@ class Report:
         return math.exp(sum(logs) / len(logs)) if logs else math.nan
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, as plain values."""
-        return {"ok": self.ok, **asdict(self)}
+        """Everything but what is there to be drawn, as plain values."""
+        fields = asdict(self)
+        del fields["mismatch"]
+        for row in fields["rows"]:
+            del row["profile"], row["torch_profile"]
+        return {"ok": self.ok, **fields}
 
     def to_json(self) -> str:
-        """Everything, as JSON; what is not a finite number is a string."""
+        """That as JSON; what is not a finite number is a string."""
         return json.dumps(_plain(self.to_dict()), indent=1)
 
     def to_markdown(self) -> str:
@@ -98,6 +109,12 @@ class Report:
         lines = ["| tensor | error | torch | budget | |", "|---|---|---|---|---|"]
         lines += [f"| {' | '.join(cells(row))} |" for row in self.worst()]
         return "\n".join([f"**{self.title}**", "", *lines, "", *self.messages()])
+
+    def to_html(self, command: str = "") -> str:
+        """A page that needs nothing besides; `command` is how to have it again."""
+        from parity.html import page
+
+        return page([self], [], command)
 
     def messages(self) -> list[str]:
         """The verdict: what is wrong first and the advice, or that nothing is."""

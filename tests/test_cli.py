@@ -30,8 +30,8 @@ def test_a_file_is_checked_with_a_line_for_each_tensor(lstm_file, capsys):
     assert "LSTM at 'encoder.'" in out
     assert "LSTMCell at 'cell.'" in out
     for name in ("ys", "h_n", "c_n", "d_xs", "d_h0", "d_c0", "d_weight_hh_l0"):
-        assert len(re.findall(rf"^ {name} ", out, re.MULTILINE)) == 2
-    assert "ok: 2 of 2 LSTMs and 62 of 62 comparisons within budget" in out
+        assert len(re.findall(rf"^ {name} ", out, re.MULTILINE)) == 4
+    assert "ok: 2 of 2 LSTMs and 124 of 124 comparisons within budget" in out
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -97,6 +97,19 @@ BAD = {
     ),
     "--start 3": (
         "check: --start must come with --random: it does nothing without. Leave it out."
+    ),
+    "--batch-first": (
+        "check: --batch-first must come with --input: it does nothing without. Leave "
+        "it out."
+    ),
+    "--input x.npy": (
+        "check: --input must come with FILE: it does nothing without. Leave it out."
+    ),
+    "--html .": ("check: --html . must be a file: it is a directory. Name one in it."),
+    "--plot .": ("check: --plot . must be a file: it is a directory. Name one in it."),
+    "--plot error.gif": (
+        "check: --plot error.gif must end in .png, .svg, .pdf: the suffix tells the "
+        "format. Rename it."
     ),
     "--json .": ("check: --json . must be a file: it is a directory. Name one in it."),
     "x.pt --random 3": (
@@ -173,6 +186,7 @@ def test_an_lstm_that_is_not_whole_is_not_passed_over(tmp_path, capsys):
         "torch.nn.LSTM, no more and no less.\n"
     )
     assert main(["check", str(path), "--prefix", "a."]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_weights_that_are_not_finite_are_bad_use(tmp_path, capsys):
@@ -182,8 +196,8 @@ def test_weights_that_are_not_finite_are_bad_use(tmp_path, capsys):
     parity.write_tensors(tensors, path)
     assert main(["check", str(path)]) == 2
     assert capsys.readouterr().err == (
-        "lstm-parity: check: weight_hh_l0 must be finite: it holds 1 values that are "
-        "not, the first at [3, 1]. Repair the weights first.\n"
+        "lstm-parity: LSTM at '': weight_hh_l0 must be finite: it holds 1 values that "
+        "are not, the first at [3, 1]. Repair the weights first.\n"
     )
 
 

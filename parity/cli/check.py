@@ -2,9 +2,9 @@
 
 import argparse
 import json
-import math
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+import os
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +13,29 @@ from rich.console import Console
 from rich.progress import track
 
 import parity
+from parity import plot
 from parity.cases import CASES, DRAWS_PER_SHAPE, random_case
-from parity.convert.files import read
+from parity.cli.check_file import check_file
+from parity.convert.refuse import printable
+from parity.convert.write import beside
+from parity.html import page
 from parity.report import Report, number, table
+from parity.summary import summary
 
 _DESCRIPTION = """Compare torch's LSTM with ours: outputs, states and every gradient,
-in units of rounding, judged by an exact oracle. Without FILE: the built-in cases.
+in roundings of the type, judged by an exact oracle. Without FILE: the built-in cases.
 
-exit code: 0 all within the budget, 1 something is not, 2 bad use or unreadable file"""
+exit code: 0 all within the budget, 1 something is not, 2 bad use, an unreadable
+file, or an LSTM in it that cannot be checked (the others are, first)"""
 
 _EXAMPLES = """examples:
-  python -m parity check
+  python -m parity check --html report.html
   python -m parity check model.safetensors --prefix encoder.lstm.
+  python -m parity check model.pt --input speech.npy --batch-first
   python -m parity check --random 300 --seed 1 --json report.json
 """
+_NEEDS = {"prefix": "file", "dtype": "file", "input": "file"}
+_NEEDS |= {"batch_first": "input", "start": "random"}
 
 
 def add_to(commands: Any) -> None:
@@ -34,44 +43,71 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "check",
         help="compare torch with JAX: outputs, states and every gradient",
+        usage="python -m parity check [FILE] [options]",
         description=_DESCRIPTION,
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(run=run)
+    _add_what(parser.add_argument)
+    _add_how(parser.add_argument)
     add = parser.add_argument
-    add("file", nargs="?", metavar="FILE", help="a .safetensors or torch state dict")
+    add("--json", type=Path, metavar="PATH", help="write every row to a file")
+    add("--html", type=Path, metavar="PATH", help="write a page to look at")
+    add("--plot", type=Path, metavar="PATH", help="write a figure: .png, .svg or .pdf")
+
+
+def _add_what(add: Callable[..., Any]) -> None:
+    add("file", nargs="?", metavar="FILE", help="weights of any format, as for inspect")
     add("--prefix", help="check the LSTM at this prefix in FILE alone")
-    add("--dtype", choices=parity.DTYPES, help="type for FILE: float32 if not given")
+    add(
+        "--dtype",
+        choices=parity.DTYPES,
+        metavar="TYPE",
+        help=f"{', '.join(parity.DTYPES)}; FILE's own and float64 if not given",
+    )
+    add("--input", metavar="NPY", help="sequences (T, *B, I) for FILE, not random ones")
+    add("--batch-first", action="store_true", help="those of --input are (*B, T, I)")
     add("--random", type=_count, metavar="N", help="check N drawn sizes and weights")
     add("--seed", type=_number, default=0, metavar="S", help="of the draws and inputs")
     add("--start", type=_number, metavar="K", help="the first draw's number")
-    add("--device", help="jax's name of the device kind: cpu, gpu or tpu")
+
+
+def _add_how(add: Callable[..., Any]) -> None:
+    add("--device", metavar="KIND", help="jax's name for it: cpu, gpu or tpu")
     add(
         "--precision",
         default="highest",
         choices=("highest", "high", "default"),
-        help="of JAX's products; below highest a device may round them to fewer bits",
+        metavar="P",
+        help="of JAX's products: highest; high or default may round them",
     )
-    add("--json", type=Path, metavar="PATH", help="write every row to a file")
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; the exit code."""
     _refuse_unused(options)
-    if options.json:
-        _check_writable(options.json)
+    for name in ("json", "html", "plot"):
+        if getattr(options, name):
+            _check_writable(name, getattr(options, name))
+    if options.plot:
+        plot.check_possible(options.plot)
     settings = {"precision": options.precision, "device": _device(options.device)}
-    console = Console(soft_wrap=True, highlight=False, markup=False)
+    console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
+    problems: list[str] = []
     if options.file is not None:
-        reports = _check_file(options, settings, console)
+        checked = check_file(options, settings, _progress, console.print)
+        reports, problems = checked.reports, checked.problems
     elif options.random:
         reports = _check_random(options, settings, console)
     else:
         reports = _check_cases(settings, console)
-    if options.json:
-        _write_json(options.json, reports)
-        console.print(f"report: {options.json}")
+    _conclude(reports, console, detailed=options.file is not None)
+    _write_all(options, reports, problems, console)
+    for sentence in problems:
+        print(f"lstm-parity: {printable(sentence, 2000)}", file=sys.stderr)  # noqa: T201
+    if problems:
+        return 2
     return 0 if all(report.ok for report in reports) else 1
 
 
@@ -94,12 +130,13 @@ def _refuse_unused(options: argparse.Namespace) -> None:
             "check: FILE and --random must not both be given: a draw has its own "
             "weights. Leave out one."
         )
-    for name, needed in (("prefix", "file"), ("dtype", "file"), ("start", "random")):
-        if getattr(options, name) is not None and getattr(options, needed) is None:
-            needs = "FILE" if needed == "file" else "--random"
+    for name, needed in _NEEDS.items():
+        missing = getattr(options, needed) is None
+        if getattr(options, name) not in (None, False) and missing:
+            needs = "FILE" if needed == "file" else f"--{needed}"
             raise ValueError(
-                f"check: --{name} must come with {needs}: it does nothing without. "
-                "Leave it out."
+                f"check: --{name.replace('_', '-')} must come with {needs}: it does "
+                "nothing without. Leave it out."
             )
 
 
@@ -123,7 +160,6 @@ def _check_cases(settings: dict[str, Any], console: Console) -> list[Report]:
     title = "Error in roundings of the type (budget 32, half types 4); torch: its worst"
     header = ("case", "ys", "h_n, c_n", "d_xs, d_h0, d_c0", "d_params", "torch", "")
     console.print(table(title, header, [_case_line(report) for report in reports]))
-    _conclude(reports, console)
     return reports
 
 
@@ -132,36 +168,6 @@ def _case_line(report: Report) -> list[str]:
     errors = [number(report.worst_of(group)[0]) for group in groups]
     torch = number(report.worst_of(("",))[1])
     return [report.title, *errors, torch, "ok" if report.ok else "FAIL"]
-
-
-def _check_file(
-    options: argparse.Namespace, settings: dict[str, Any], console: Console
-) -> list[Report]:
-    tensors = read(options.file).tensors
-    prefix = options.prefix
-    if prefix and not prefix.endswith("."):
-        prefix = f"{prefix}."
-    found = parity.find_lstms(tensors, prefix)
-    if not found:
-        at = "" if prefix is None else f" at prefix {prefix!r}"
-        names = ", ".join(sorted(tensors)[:6]) or "nothing"
-        raise ValueError(
-            f"check: {options.file} must hold an LSTM{at}: weights named as in torch, "
-            f"weight_ih_l0 or weight_ih. It holds {names}. Give another file or prefix."
-        )
-    reports = []
-    for one in found:
-        report = parity.check(
-            one.lstm_params,
-            dtype=options.dtype or "float32",
-            seed=options.seed,
-            **settings,
-        )
-        title = f"{one.kind} at {one.prefix!r} in {options.file}: {one.sizes()}"
-        reports.append(replace(report, title=title))
-        console.print(str(reports[-1]))
-    _conclude(reports, console, detailed=True)
-    return reports
 
 
 def _check_random(
@@ -177,29 +183,16 @@ def _check_random(
         if not reports[-1].ok:
             again = f"--random 1 --seed {options.seed} --start {index}"
             console.print(f"python -m parity check {again}")
-    _conclude(reports, console)
     return reports
 
 
-def _conclude(reports: list[Report], console: Console, detailed: bool = False) -> None:
-    """The failures in full, then one line for all."""
+def _conclude(reports: list[Report], console: Console, detailed: bool) -> None:
+    """The failures in full, unless they were shown, then one line for all."""
     wrong = [report for report in reports if not report.ok]
     for report in [] if detailed else wrong[:3]:
         console.print(str(report))
-    rows = [row for report in reports for row in report.rows]
-    worst = max((row.error for row in rows), default=math.nan)
-    torch = max((row.torch for row in rows if row.torch is not None), default=None)
-    verdict = "FAIL" if wrong else "ok"
-    console.print(
-        f"{verdict}: {len(reports) - len(wrong)} of {len(reports)} LSTMs and "
-        f"{sum(row.ok for row in rows)} of {len(rows)} comparisons within "
-        f"budget; worst {number(worst)}, torch's own worst {number(torch)}, "
-        f"geometric mean of ours over torch's {_ratio(rows):.2f}"
-    )
-
-
-def _ratio(rows: Iterable[parity.Row]) -> float:
-    return Report("", list(rows)).ratio_to_torch()
+    if reports:
+        console.print(summary(reports).sentence())
 
 
 def _progress(items: Any, what: str) -> Iterator[Any]:
@@ -208,25 +201,46 @@ def _progress(items: Any, what: str) -> Iterator[Any]:
     yield from track(items, what, console=console, disable=not console.is_terminal)
 
 
-def _check_writable(path: Path) -> None:
-    """Refuse a path for --json before the check runs, not after."""
+def _check_writable(name: str, path: Path) -> None:
+    """Refuse a path for what is written before the check runs, not after."""
     if path.is_dir():
         raise ValueError(
-            f"check: --json {path} must be a file: it is a directory. Name one in it."
+            f"check: --{name} {path} must be a file: it is a directory. Name one in it."
         )
     path.parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ValueError(
+            f"check: --{name} {path} must be writable: the rights on it, or on its "
+            "directory, forbid it. Give another path."
+        )
 
 
-def _write_json(path: Path, reports: list[Report]) -> None:
+def _write_all(
+    options: argparse.Namespace,
+    reports: list[Report],
+    problems: list[str],
+    console: Console,
+) -> None:
+    """Write what was asked for, and say where it is."""
+    contents = (
+        (options.json, lambda: _json(reports).encode()),
+        (options.html, lambda: page(reports, problems, options.command).encode()),
+        (options.plot, lambda: plot.figure(reports, options.plot.suffix)),
+    )
+    for path, content in contents:
+        if path is not None:
+            _write(path, content())
+            console.print(f"report: {printable(path, 1000)}")
+
+
+def _json(reports: list[Report]) -> str:
+    return json.dumps([json.loads(report.to_json()) for report in reports], indent=1)
+
+
+def _write(path: Path, content: bytes) -> None:
     """Write beside and rename; a device or a pipe is written to as it is."""
-    text = json.dumps([json.loads(report.to_json()) for report in reports], indent=1)
     if path.exists() and not path.is_file():
-        _ = path.write_text(text + "\n", encoding="utf8")
+        _ = path.write_bytes(content)
         return
-    path = path.resolve()
-    beside = path.with_name(f".{path.name}.part")
-    try:
-        _ = beside.write_text(text + "\n", encoding="utf8")
-        _ = beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with beside(path.resolve()) as part:
+        _ = part.write_bytes(content)

@@ -28,11 +28,13 @@ def is_npz(members: Members) -> bool:
 def read_npz(members: Members) -> dict[str, Any]:
     """Every array, by the name it was saved under; none that holds objects."""
     return {
-        name.removesuffix(".npy"): _array(name, members[name]) for name in members.infos
+        name.removesuffix(".npy"): read_npy(name, members[name])
+        for name in members.infos
     }
 
 
-def _array(name: str, data: memoryview | bytes) -> np.ndarray | Unreadable:
+def read_npy(name: str, data: memoryview | bytes) -> np.ndarray | Unreadable:
+    """The array in the bytes of one `.npy`, mapped; none that holds objects."""
     kind, fortran, shape, start = _header(name, data)
     dtype = _dtype(kind)
     if dtype is None:

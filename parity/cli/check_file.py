@@ -1,0 +1,157 @@
+"""`check FILE`: each LSTM of a file, in its own type and in float64."""
+
+import argparse
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+import parity
+from parity.convert.dtypes import is_floating
+from parity.convert.files import Contents, read
+from parity.convert.find import Found, survey
+from parity.convert.inert import Unreadable
+from parity.convert.mapped import open_source
+from parity.convert.numpy_files import read_npy
+from parity.convert.refuse import DamagedError, printable
+from parity.report import Report
+
+Progress = Callable[[list[Any], str], Iterable[Any]]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What came of a file: the reports, and a sentence for each LSTM without one."""
+
+    reports: list[Report]
+    problems: list[str]
+
+
+def check_file(
+    options: argparse.Namespace,
+    settings: dict[str, Any],
+    progress: Progress,
+    show: Callable[[str], None],
+) -> Checked:
+    """Check each LSTM, and go on after one that cannot be checked.
+
+    Raises:
+        ValueError: If there is none, or the file or that of --input cannot be read.
+    """
+    contents = read(options.file)
+    found, broken = survey(contents.tensors, options.prefix)
+    if not found and not broken:
+        raise ValueError(_nothing(options, contents))
+    xs = None if options.input is None else _inputs(options)
+    settings = {**settings, "seed": options.seed, "xs": xs}
+    problems = [one.sentence() for one in broken]
+    reports = []
+    for one, dtype in progress(_checks(options, found, show), "checking"):
+        try:
+            report = parity.check(one.lstm_params, dtype=dtype, **settings)
+        except (ValueError, TypeError) as error:
+            problems.append(f"{_name(one)}: {str(error).removeprefix('check: ')}")
+            continue
+        finally:
+            contents.release()
+        reports.append(_named(report, one, options.file, dtype))
+        show(str(reports[-1]))
+    return Checked(reports, list(dict.fromkeys(problems)))
+
+
+def _name(one: Found) -> str:
+    return f"{one.kind} at {printable(repr(one.prefix))}"
+
+
+def _named(report: Report, one: Found, file: str, dtype: str) -> Report:
+    title = f"{_name(one)} in {printable(file)}: {one.sizes()}, {dtype}"
+    return replace(report, title=title, facts={**report.facts, "lstm": _name(one)})
+
+
+def _checks(
+    options: argparse.Namespace, found: list[Found], show: Callable[[str], None]
+) -> list[tuple[Found, str]]:
+    """Each LSTM with each type that it is checked in."""
+    checks = []
+    for one in found:
+        own, note = _own_dtype(one)
+        if note and not options.dtype:
+            show(printable(f"{_name(one)}: {note}", 500))
+        types = [options.dtype] if options.dtype else [own, "float64"]
+        checks += [(one, dtype) for dtype in dict.fromkeys(types)]
+    return checks
+
+
+def _own_dtype(one: Found) -> tuple[str, str]:
+    """The type of the weights, if one that can be checked, and what to say if not."""
+    types = {array.dtype for array in one.params.values()}
+    names = sorted(dtype.name for dtype in types)
+    if len(names) == 1 and names[0] in parity.DTYPES:
+        return names[0], ""
+    own = "float32"
+    if len(names) > 1 and set(names) <= set(parity.DTYPES):
+        own = jnp.result_type(*types).name if "float64" not in names else "float64"
+    return own, f"its type is {', '.join(names)}, so it is checked in {own}"
+
+
+def _nothing(options: argparse.Namespace, contents: Contents) -> str:
+    prefix = options.prefix
+    if prefix and not prefix.endswith("."):
+        prefix = f"{prefix}."
+    at = "" if prefix is None else f" at prefix {prefix!r}"
+    names = ", ".join(sorted(contents.tensors)[:6]) or "nothing"
+    return (
+        f"check: {options.file} must hold an LSTM{at}: weights named as in torch, "
+        f"weight_ih_l0 or weight_ih. It holds {names}. Give another file or prefix."
+    )
+
+
+def _inputs(options: argparse.Namespace) -> np.ndarray:
+    """The sequences of --input, time first."""
+    path = Path(options.input)
+    xs = _array(path)
+    wanted = "(*B, T, I)" if options.batch_first else "(T, *B, I)"
+    for wrong in _wrong(xs, wanted):
+        raise ValueError(f"check: --input {path} must {wrong}")
+    return np.moveaxis(xs, -2, 0) if options.batch_first else xs
+
+
+def _array(path: Path) -> np.ndarray:
+    """The array of an `.npy` file, mapped; no code of it is run."""
+    source = open_source(path)
+    try:
+        array = read_npy(path.name, source.view)
+    except DamagedError as error:
+        raise ValueError(
+            f"check: --input {path} cannot be read: {error.reason}. "
+            "Write it with numpy.save."
+        ) from None
+    if isinstance(array, Unreadable):
+        raise ValueError(
+            f"check: --input {path} must hold numbers: it holds {array.reason}. "
+            "Write one array of numbers with numpy.save."
+        )
+    return array
+
+
+def _wrong(xs: np.ndarray, wanted: str) -> Iterator[str]:
+    """What is wrong with the inputs, the first thing first."""
+    if xs.ndim < 2:
+        yield (
+            f"be {wanted}: its shape is {xs.shape}. Give sequences, time and features "
+            "at least."
+        )
+    elif not is_floating(xs.dtype):
+        yield (
+            f"be of a floating type: it is {xs.dtype}, and what an LSTM is given is "
+            "real. Embed or scale it first."
+        )
+    elif not np.isfinite(xs).all():
+        first = np.argwhere(~np.isfinite(xs))[0].tolist()
+        yield (
+            f"be finite: the value at {first} is {xs[tuple(first)]}, and every output "
+            "after it would be NaN. Cut it out, or repair it."
+        )
