@@ -48,6 +48,22 @@ def test_a_named_type_is_the_only_one(file, tmp_path, capsys):
     assert checked_types(report) == ["bfloat16"]
 
 
+def test_a_large_lstm_is_left_out_of_float64_unless_asked_for(
+    monkeypatch, file, tmp_path, capsys
+):
+    monkeypatch.setattr("parity.cli.check_file.LARGE", 50)
+    report = tmp_path / "r.json"
+    assert main(["check", file, "--json", str(report)]) == 0
+    assert checked_types(report) == ["float32"]
+    assert (
+        "LSTM at 'lstm.': it has 56 parameters, so float64 is left out: the oracle "
+        "would take minutes. Ask for it with --dtype float64" in capsys.readouterr().out
+    )
+    asked = ["check", file, "--dtype", "float64", "--json", str(report)]
+    assert main(asked) == 0
+    assert checked_types(report) == ["float64"]
+
+
 def test_another_type_is_checked_in_float32_and_says_so(tmp_path, capsys):
     tensors = torch.nn.LSTM(3, 2).state_dict()
     narrow = {name: a.to(torch.float8_e4m3fn) for name, a in tensors.items()}

@@ -6,6 +6,7 @@ products are TF32's unless the precision is "highest".
 
 from collections.abc import Iterator
 from math import prod
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -66,8 +67,9 @@ def run(
         lengths = valid.reshape(steps, rows).sum(axis=0, dtype=jnp.int32)
     layers, state = jax.tree.map(lambda a: a.astype(xs.dtype), (layers, state))
     before = LSTMState(*(a.reshape(len(a), rows, a.shape[-1]) for a in state))
+    kernel: Any = rnn.lstm
     with jax.named_scope("cudnn"):
-        ys, h, c = rnn.lstm(
+        ys, h, c = kernel(
             jnp.swapaxes(xs.reshape(steps, rows, -1), 0, 1),
             *before,
             pack(layers),

@@ -62,6 +62,11 @@ def check_file(
     return Checked(reports, list(dict.fromkeys(problems)))
 
 
+# Parameters above which float64 is checked when asked for alone: its oracle multiplies
+# long doubles, which no library does fast (15 s for a million).
+LARGE = 2_000_000
+
+
 def _name(one: Found) -> str:
     return f"{one.kind} at {printable(repr(one.prefix))}"
 
@@ -77,10 +82,20 @@ def _checks(
     """Each LSTM with each type that it is checked in."""
     checks = []
     for one in found:
-        own, note = _own_dtype(one)
-        if note and not options.dtype:
+        if options.dtype:
+            checks.append((one, options.dtype))
+            continue
+        own, *notes = _own_dtype(one)
+        types = [own, "float64"]
+        size = sum(array.size for array in one.params.values())
+        if size > LARGE and own != "float64":
+            types = [own]
+            notes.append(
+                f"it has {size:,} parameters, so float64 is left out: the oracle would "
+                "take minutes. Ask for it with --dtype float64"
+            )
+        for note in filter(None, notes):
             show(printable(f"{_name(one)}: {note}", 500))
-        types = [options.dtype] if options.dtype else [own, "float64"]
         checks += [(one, dtype) for dtype in dict.fromkeys(types)]
     return checks
 
