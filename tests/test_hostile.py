@@ -244,6 +244,7 @@ print(len(codes), set(codes))
 """
 
 
+@pytest.mark.slow
 def test_no_file_asks_for_memory_it_has_not(place):
     """The address space is bounded: what is promised is not even asked for."""
     command = [sys.executable, "-c", ALL, str(place), str(256 * 2**20)]

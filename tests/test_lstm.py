@@ -220,7 +220,9 @@ def test_reversed_inputs_exchange_the_directions(steps: int) -> None:
     assert_near(LSTMState(*(a[::-1] for a in reverse_after)), after)
 
 
-@pytest.mark.parametrize("remat", [1, 5, 18, 100, "sqrt"])
+@pytest.mark.parametrize(
+    "remat", [pytest.param(1, marks=pytest.mark.slow), 5, 18, 100, "sqrt"]
+)
 def test_remat_changes_no_output_and_no_gradient(remat: Any) -> None:
     inputs = make_inputs(make_spec(bidirectional=True), steps=18)
     assert_near(value_and_gradients(inputs, remat=remat), value_and_gradients(inputs))

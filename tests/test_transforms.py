@@ -111,70 +111,10 @@ def test_vmap_over_parameters_is_a_loop(dropout: float) -> None:
     assert_near(found, jax.tree.map(lambda *a: jnp.stack(a), *loop))
 
 
-@pytest.mark.parametrize(
-    ("spec", "steps", "dropout"),
-    [
-        pytest.param(make_spec(proj_size=P), 17, 0.0, id="more_than_a_chunk"),
-        pytest.param(make_spec(num_layers=2), 3, 0.5, id="dropout"),
-    ],
-)
-def test_derivatives_are_finite_differences_to_second_order(
-    spec: Any, steps: int, dropout: float
-) -> None:
-    options: Any = {"dropout": dropout, "dropout_key": KEY} if dropout else {}
-
-    @jax.jit
-    def run(*inputs: Any) -> Any:
-        return lstm(*inputs, **options)
-
-    check_grads(run, tuple(make_inputs(spec, steps)), order=2, modes=["fwd", "rev"])
-
-
-def test_masked_derivatives_are_finite_differences_to_second_order() -> None:
-    params, xs, state = make_inputs(steps=3)
-    resets = np.array([[1, 0, 0], [0, 0, 1], [0, 0, 0]], bool)
-    lengths = np.array([3, 0, 2])
-
-    @jax.jit
-    def run(params: Any, xs: Any, state: Any, reset_state: Any) -> Any:
-        options: Any = {"resets": resets, "reset_state": reset_state}
-        return lstm(params, xs, state, lengths=lengths, **options)
-
-    check_grads(run, (params, xs, state, state), order=2, modes=["fwd", "rev"])
-
-
-@DROPOUT
-def test_jvp_linearize_and_vjp_agree(dropout: float) -> None:
-    inputs = tuple(stack_inputs())
-    loss = jax.jit(make_loss(dropout, like(lstm(*inputs))))
-    tangents = like(inputs)
-    value, tangent = jax.jvp(loss, inputs, tangents)
-    gradients = jax.grad(loss, (0, 1, 2))(*inputs)
-    inner = sum(
-        jnp.vdot(g, t)
-        for g, t in zip(
-            jax.tree.leaves(gradients), jax.tree.leaves(tangents), strict=True
-        )
-    )
-    assert_near(tangent, inner)
-    linear_value, linear = jax.linearize(loss, *inputs)
-    assert_near((linear_value, linear(*tangents)), (value, tangent))
-
-
-def test_the_hessian_is_symmetric_and_the_two_ways_to_it_agree() -> None:
-    params, xs, state = make_inputs(make_spec(proj_size=P), steps=3)
-    cotangents = like(lstm(params, xs, state))
-
-    def loss(weight: Any) -> Any:
-        changed = params | {"weight_hh_l0": weight}
-        return make_loss(0.0, cotangents)(changed, xs, state)
-
-    weight = params["weight_hh_l0"]
-    hessian = jax.hessian(loss)(weight).reshape(weight.size, weight.size)
-    assert np.linalg.matrix_rank(hessian) > 1
-    assert_near(hessian, hessian.T)
-    reverse = jax.jacrev(jax.jacrev(loss))(weight).reshape(hessian.shape)
-    assert_near(reverse, hessian)
+def test_derivatives_over_chunks_are_finite_differences_to_second_order() -> None:
+    """More than a chunk; within one, tests/test_derivatives.py has every kind."""
+    inputs = make_inputs(make_spec(proj_size=P), 17)
+    check_grads(jax.jit(lstm), tuple(inputs), order=2, modes=["fwd", "rev"])
 
 
 def test_checkpoint_changes_nothing() -> None:
