@@ -11,7 +11,7 @@ near zero: the type's smallest normal number, below which a device may flush, or
 smallest step of float16, which is computed in float32.
 
 The budget is 32 roundings, and 4 in bfloat16 and float16, whose products are summed in
-float32. Measured: a right LSTM is at most 5 and 1 away (docs/design.md); a budget of 32
+float32. Measured: a right LSTM is at most 3 and 1 away (docs/design.md); a budget of 32
 would let known mistakes through in bfloat16, where 32 roundings are a quarter.
 """
 
