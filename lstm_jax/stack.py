@@ -114,12 +114,12 @@ def lstm(
     _checks.check_dropout(_WHERE, dropout, dropout_key, spec.num_layers)
     _checks.check_flag(_WHERE, "variational", variational)
     _checks.check_remat(_WHERE, remat)
-    _checks.check_truncate(_WHERE, truncate, spec)
+    steps = arrays.xs.shape[-2 if batch_first else 0]
+    _checks.check_truncate(_WHERE, truncate, spec, steps)
+    products = _checks.dtype(_WHERE, "dtype", dtype) or common_dtype(_WHERE, arrays)
     spec = replace(
         spec,
-        dtype=(
-            _checks.dtype(_WHERE, "dtype", dtype) or common_dtype(_WHERE, arrays)
-        ).name,
+        dtype=products.name,
         dropout=bool(dropout) and spec.num_layers > 1,
         remat=remat is not None,
         truncate=truncate is not None,
@@ -131,7 +131,7 @@ def lstm(
         dropout=float(dropout),
         variational=variational,
         precision=_checks.precision(_WHERE, precision),
-        chunks=_chunks(remat, truncate, arrays.xs.shape[-2 if batch_first else 0]),
+        chunks=_chunks(remat, truncate, steps),
         backend=backends.choose(backend, spec),
     )
     return _lstm(options, arrays, dropout_key if spec.dropout else None)
@@ -228,7 +228,7 @@ def _drop(ys: Array, options: _Options, key: Array) -> Array:
 
 
 def _chunks(remat: int | str | None, truncate: int | None, steps: Any) -> Chunks:
-    """Static lengths of chunks; a symbolic T is one chunk whatever is asked."""
+    """Static lengths of chunks; a symbolic T is one chunk whatever `remat` asks."""
     if remat == "sqrt":
         window = truncate or steps
         remat = max(1, isqrt(window)) if isinstance(window, int) else 1

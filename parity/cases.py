@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from lstm_jax import LSTMSpec
+from parity import tolerance
+from parity.tolerance import Distance, Exact
 
 Array = np.ndarray
 
@@ -101,6 +103,15 @@ class Case:
         """The type that an output or a gradient of that name is kept in."""
         cells = ("c_n", "d_c0", "d_reset_c")
         return self.cell_dtype if tensor in cells else self.dtype
+
+    @property
+    def budget(self) -> float:
+        """How many roundings a result may be from exact."""
+        return tolerance.BUDGETS[self.dtype]
+
+    def distance(self, tensor: str, actual: Array, exact: Exact) -> Distance:
+        """How far an output or a gradient of that name is from exact."""
+        return tolerance.distance(actual, exact, self.dtype, self.dtype_of(tensor))
 
     @classmethod
     def of(cls, spec: LSTMSpec, **options: object) -> "Case":

@@ -167,14 +167,13 @@ def _row(
     actual: Mapping[sides.Key, np.ndarray],
     torch: Mapping[sides.Key, np.ndarray],
 ) -> Row:
-    def far(value: np.ndarray) -> tolerance.Distance:
-        return tolerance.distance(value, exact, case.dtype, case.dtype_of(key[0]))
-
-    missing = tolerance.Distance(np.inf, reason="is missing")
-    found = far(actual[key]) if key in actual else missing
-    theirs = far(torch[key]).error if key in torch else None
+    found = tolerance.Distance(np.inf, reason="is missing")
+    if key in actual:
+        found = case.distance(key[0], actual[key], exact)
+    known = key in torch
+    theirs = case.distance(key[0], torch[key], exact).error if known else None
     profiles = [_profile(case, key, exact, values) for values in (actual, torch)]
-    return Row(*key, found, theirs, tolerance.BUDGETS[case.dtype], *profiles)
+    return Row(*key, found, theirs, case.budget, *profiles)
 
 
 def _profile(

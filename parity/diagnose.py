@@ -43,7 +43,7 @@ def advice(
     if case.lengths and any(np.isnan(value).any() for value in actual.values()):
         problem = problem.filled()
         filled = again(problem)
-        if not (_wrong(case, filled, exact)):
+        if not _wrong(case, filled, exact):
             return [PADDING, *_place(case, actual, exact, wrong)]
         actual, wrong = filled, _wrong(case, filled, exact)
     found = _explanation(case, problem, actual, exact, wrong)
@@ -55,16 +55,13 @@ def advice(
 def _wrong(case: Case, actual: Values, exact: Truth) -> dict[sides.Key, float]:
     """The errors that are out of the budget."""
     errors = {key: _error(case, actual, exact, key) for key in exact}
-    return {
-        key: e for key, e in errors.items() if not e <= tolerance.BUDGETS[case.dtype]
-    }
+    return {key: e for key, e in errors.items() if not e <= case.budget}
 
 
 def _error(case: Case, actual: Values, exact: Truth, key: sides.Key) -> float:
     if key not in actual:
         return np.inf
-    stored = case.dtype_of(key[0])
-    return tolerance.distance(actual[key], exact[key], case.dtype, stored).error
+    return case.distance(key[0], actual[key], exact[key]).error
 
 
 def _explanation(
@@ -126,11 +123,7 @@ def _place(case: Case, actual: Values, exact: Truth, wrong: Mapping) -> list[str
     for key in (("h_n", ""), ("c_n", ""), ("ys", "")):
         if key in wrong and np.isfinite(wrong[key]) and actual[key].size:
             far = tolerance.elementwise(actual[key], exact[key], case.dtype)
-            row = int(
-                np.argmax(
-                    (far > tolerance.BUDGETS[case.dtype]).reshape(len(far), -1).any(1)
-                )
-            )
+            row = int(np.argmax((far > case.budget).reshape(len(far), -1).any(1)))
             timed = key[0] == "ys"
             place = f"time step {row}" if timed else layer_of_row(case, row)
             parts.append(f"{key[0]} at {place}")
@@ -152,8 +145,7 @@ def _place_of_gradient(case: Case, actual: Values, exact: Truth, key: sides.Key)
     known = key in actual and actual[key].shape == exact[key].value.shape
     if not known or not key[1]:
         return key[0]
-    stored = case.dtype_of(key[0])
-    index = tolerance.distance(actual[key], exact[key], case.dtype, stored).index
+    index = case.distance(key[0], actual[key], exact[key]).index
     if not index:
         return key[0]
     if name == "xs":

@@ -113,11 +113,11 @@ def _values(
 ) -> Mismatch | None:
     """The first wrong tensor around its worst element: over time, or its last axis."""
     for key, right in exact.items():
-        value, stored = actual.get(key), case.dtype_of(key[0])
+        value = actual.get(key)
         if value is None or value.shape != right.value.shape or not value.size:
             continue
-        far = tolerance.distance(value, right, case.dtype, stored)
-        if far.index and not far.error <= tolerance.BUDGETS[case.dtype]:
+        far = case.distance(key[0], value, right)
+        if far.index and not far.error <= case.budget:
             return _around(key, value, right, far.index)
     return None
 

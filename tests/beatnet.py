@@ -44,7 +44,7 @@ def beats(weights: Mapping[str, np.ndarray], ys: np.ndarray) -> np.ndarray:
 
 
 def _samples(path: Path) -> np.ndarray:
-    import soundfile
+    import soundfile  # pyright: ignore[reportMissingImports]
 
     samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
     return resample_poly(samples.mean(axis=1), RATE, rate)

@@ -78,6 +78,14 @@ def test_results_and_gradients_are_those_of_xla(stack: Any, batch: Any) -> None:
     assert_close(*results)
 
 
+@pytest.mark.usefixtures("stand_in")
+def test_with_dropout_each_layer_is_a_call_of_its_own_size() -> None:
+    inputs = cast(make_inputs(make_spec(num_layers=3, bidirectional=True)), "float32")
+    options: Any = {"dropout": 0.5, "dropout_key": jax.random.key(0)}
+    found, expected = (run_on(name, inputs, **options) for name in ("cudnn", "xla"))
+    assert_close(found, expected)
+
+
 @pytest.mark.parametrize("shape", [(0, 3), (7, 0)])
 @pytest.mark.usefixtures("stand_in")
 def test_no_steps_and_no_rows_are_answered(shape: Any) -> None:

@@ -77,3 +77,12 @@ def test_masks_and_remat_lower_for_any_size(remat: Any) -> None:
         resets = draw((steps, batch)) > 1
         inputs: Any = (*make_inputs(spec, steps, (batch,)), lengths, resets)
         assert_near(exported.call(*inputs), run(*inputs))
+
+
+def test_a_cut_every_so_many_steps_needs_a_number_of_steps() -> None:
+    with pytest.raises(ValueError, match="truncate") as caught:
+        _ = jax.eval_shape(lambda *a: lstm(*a, truncate=2), *symbolic(make_spec()))
+    assert str(caught.value).splitlines()[0] == (
+        "lstm: truncate must be None where T=t is symbolic: the cuts are part of the "
+        "program. Export with a T that is a number."
+    )

@@ -4,7 +4,8 @@ JAX runs uncompiled here, step by step: a few hundred shapes in the time of a fe
 compilations. `make fuzz` tries thousands.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -83,17 +84,17 @@ def masks_of(problem: Problem) -> dict[str, Any]:
     return {name: mask for name, mask in masks.items() if mask is not None}
 
 
-def uncompiled(case: Case) -> Any:
-    """The case's type, without compilation; `with` this."""
-    stack = jax.enable_x64(case.dtype == "float64")
-    return stack, jax.disable_jit()
+@contextmanager
+def uncompiled(case: Case) -> Iterator[None]:
+    """The case's type, without compilation."""
+    with jax.enable_x64(case.dtype == "float64"), jax.disable_jit():
+        yield
 
 
 def assert_exact(case: Case, exact: Any, values: dict[sides.Key, Any]) -> None:
     for key, value in values.items():
-        types = (case.dtype, case.dtype_of(key[0]))
-        far = tolerance.distance(np.asarray(value), exact[key], *types)
-        assert far.error <= tolerance.BUDGETS[case.dtype], (key, far)
+        far = case.distance(key[0], np.asarray(value), exact[key])
+        assert far.error <= case.budget, (key, far)
 
 
 def assert_same(case: Case, found: Any, expected: Any) -> None:
@@ -113,8 +114,7 @@ def wide(array: Any) -> np.ndarray:
 def test_outputs_and_states_are_the_oracles(api: Any, drawn: Any) -> None:
     case = case_of(drawn)
     problem = case.draw()
-    x64, eager = uncompiled(case)
-    with x64, eager:
+    with uncompiled(case):
         run = api(problem.params)
         ys, (h, c) = run(problem.xs, problem.state, **masks_of(problem))
     values = {("ys", ""): ys, ("h_n", ""): h, ("c_n", ""): c}
@@ -133,8 +133,7 @@ def test_every_gradient_is_the_oracles(drawn: Any) -> None:
         ys, (h, c) = lstm(params, xs, state, reset_state=fresh, **masks)
         return ys, h, c
 
-    x64, eager = uncompiled(case)
-    with x64, eager:
+    with uncompiled(case):
         _, pullback = jax.vjp(run, problem.params, problem.xs, problem.state, fresh)
         cotangents = tuple(jnp.asarray(a[0]) for a in problem.cotangents)
         d_params, d_xs, d_state, d_fresh = pullback(cotangents)
@@ -157,8 +156,7 @@ def test_two_halves_are_the_whole(api: Any, drawn: Any, cut: int) -> None:
     if problem.resets is not None:
         parts[0]["resets"], parts[1]["resets"] = np.split(problem.resets, [cut])
     first, second = np.split(problem.xs, [cut])
-    x64, eager = uncompiled(case)
-    with x64, eager:
+    with uncompiled(case):
         run = api(problem.params)
         head, state = run(first, problem.state, **parts[0])
         tail, state = run(second, state, **parts[1])
@@ -188,8 +186,7 @@ def test_rows_stand_alone_and_batch_first_is_another_view(
         alone["lengths"] = masks["lengths"][row][None]
     if "resets" in alone:
         alone["resets"] = alone["resets"].T
-    x64, eager = uncompiled(case)
-    with x64, eager:
+    with uncompiled(case):
         run = api(problem.params)
         ys, state = run(problem.xs, problem.state, **masks)
         xs = np.moveaxis(own(problem.xs), 0, 1)
@@ -206,8 +203,7 @@ def test_a_reset_is_a_new_sequence(drawn: Any, data: Any) -> None:
     resets = np.array(problem.resets)
     resets[start:] = False
     resets[start] = True
-    x64, eager = uncompiled(case)
-    with x64, eager:
+    with uncompiled(case):
         fresh = problem.reset_state
         ys, after = lstm(
             problem.params, problem.xs, problem.state, resets=resets, reset_state=fresh
@@ -229,8 +225,7 @@ def test_a_reversed_sequence_exchanges_the_directions(drawn: Any) -> None:
         else f"{name}_reverse": a
         for name, a in problem.params.items()
     }
-    x64, eager = uncompiled(case)
-    with x64, eager:
+    with uncompiled(case):
         ys, state = lstm(problem.params, problem.xs, problem.state)
         turned = jax.tree.map(lambda a: a[::-1], problem.state)
         ys_turned, state_turned = lstm(other, problem.xs[::-1], turned)

@@ -97,9 +97,7 @@ def is_seen(mistake, case):
         problem, exact = drawn(case)
         values = sides.outputs_of_jax(mistake.run, problem, mistake.change)
         for key, value in values.items():
-            stored = case.dtype_of(key[0])
-            far = tolerance.distance(value, exact[key], case.dtype, stored)
-            if far.error > tolerance.BUDGETS[case.dtype]:
+            if case.distance(key[0], value, exact[key]).error > case.budget:
                 return True
     return not parity.check_case(case, run=mistake).ok
 

@@ -111,7 +111,7 @@ def test_g2pm_says_the_polyphones_of_a_sentence(tmp_path, capsys):
     params = converted(source, "lstm", tmp_path)
     assert main(["check", str(source)]) == 0
 
-    from g2pM import G2pM
+    from g2pM import G2pM  # pyright: ignore[reportMissingImports]
 
     package = G2pM()
     tensors = parity.read_tensors(source)

@@ -141,7 +141,7 @@ def check_remat(where: str, remat: Any) -> None:
         )
 
 
-def check_truncate(where: str, truncate: Any, spec: LSTMSpec) -> None:
+def check_truncate(where: str, truncate: Any, spec: LSTMSpec, steps: Any = 0) -> None:
     """None, or a number of steps, for a stack without reverse directions."""
     if truncate is None:
         return
@@ -154,6 +154,11 @@ def check_truncate(where: str, truncate: Any, spec: LSTMSpec) -> None:
         raise ValueError(
             f"{where}: truncate must be None for a bidirectional LSTM: its directions "
             "come to a cut from both sides. Cut the sequences instead."
+        )
+    if is_symbolic_dim(steps):
+        raise ValueError(
+            f"{where}: truncate must be None where T={steps} is symbolic: the cuts are "
+            "part of the program. Export with a T that is a number."
         )
 
 

@@ -74,7 +74,7 @@ def run(
             *before,
             pack(layers),
             jnp.maximum(lengths, 1),  # of a row of none, what comes out is put right
-            spec.input_size,
+            xs.shape[-1],  # with dropout, a layer that is not the first comes alone
             spec.hidden_size,
             len(layers),
             0.0,

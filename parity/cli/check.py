@@ -17,7 +17,7 @@ from parity import plot
 from parity.cases import CASES, DRAWS_PER_SHAPE, random_case
 from parity.cli.check_file import check_file
 from parity.convert.refuse import printable
-from parity.convert.write import beside
+from parity.convert.write import write_bytes
 from parity.html import page
 from parity.report import Report, number, table
 from parity.summary import summary
@@ -229,18 +229,9 @@ def _write_all(
     )
     for path, content in contents:
         if path is not None:
-            _write(path, content())
+            write_bytes(path, content())
             console.print(f"report: {printable(path, 1000)}")
 
 
 def _json(reports: list[Report]) -> str:
     return json.dumps([json.loads(report.to_json()) for report in reports], indent=1)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write beside and rename; a device or a pipe is written to as it is."""
-    if path.exists() and not path.is_file():
-        _ = path.write_bytes(content)
-        return
-    with beside(path.resolve()) as part:
-        _ = part.write_bytes(content)

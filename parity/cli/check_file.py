@@ -11,8 +11,8 @@ import numpy as np
 
 import parity
 from parity.convert.dtypes import is_floating
-from parity.convert.files import Contents, read
-from parity.convert.find import Found, survey
+from parity.convert.files import read
+from parity.convert.find import Found, nothing_found, survey
 from parity.convert.inert import Unreadable
 from parity.convert.mapped import open_source
 from parity.convert.numpy_files import read_npy
@@ -44,7 +44,9 @@ def check_file(
     contents = read(options.file)
     found, broken = survey(contents.tensors, options.prefix)
     if not found and not broken:
-        raise ValueError(_nothing(options, contents))
+        raise ValueError(
+            nothing_found("check", options.file, contents.tensors, options.prefix)
+        )
     xs = None if options.input is None else _inputs(options)
     settings = {**settings, "seed": options.seed, "xs": xs}
     problems = [one.sentence() for one in broken]
@@ -110,18 +112,6 @@ def _own_dtype(one: Found) -> tuple[str, str]:
     if len(names) > 1 and set(names) <= set(parity.DTYPES):
         own = jnp.result_type(*types).name if "float64" not in names else "float64"
     return own, f"its type is {', '.join(names)}, so it is checked in {own}"
-
-
-def _nothing(options: argparse.Namespace, contents: Contents) -> str:
-    prefix = options.prefix
-    if prefix and not prefix.endswith("."):
-        prefix = f"{prefix}."
-    at = "" if prefix is None else f" at prefix {prefix!r}"
-    names = ", ".join(sorted(contents.tensors)[:6]) or "nothing"
-    return (
-        f"check: {options.file} must hold an LSTM{at}: weights named as in torch, "
-        f"weight_ih_l0 or weight_ih. It holds {names}. Give another file or prefix."
-    )
 
 
 def _inputs(options: argparse.Namespace) -> np.ndarray:

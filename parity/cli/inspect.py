@@ -14,7 +14,7 @@ from parity.convert.dtypes import is_floating
 from parity.convert.files import Contents, read
 from parity.convert.find import Broken, Found, survey
 from parity.convert.refuse import printable
-from parity.convert.write import beside
+from parity.convert.write import write_bytes
 from parity.report import table
 
 _DESCRIPTION = """Show every LSTM and LSTMCell in a file of weights: a torch file, old
@@ -203,15 +203,9 @@ def _lstm_facts(one: Found, contents: Contents) -> dict[str, Any]:
 
 
 def _write(path: Path, facts: dict[str, Any]) -> None:
-    """Write beside and rename; a device or a pipe is written to as it is."""
     if path.is_dir():
         raise ValueError(
             f"inspect: --json {path} must be a file: it is a directory. Name one in it."
         )
-    text = json.dumps(facts, indent=1) + "\n"
-    if path.exists() and not path.is_file():
-        _ = path.write_text(text, encoding="utf8")
-        return
     path.parent.mkdir(parents=True, exist_ok=True)
-    with beside(path.resolve()) as part:
-        _ = part.write_text(text, encoding="utf8")
+    write_bytes(path, (json.dumps(facts, indent=1) + "\n").encode())

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import lstm_jax
+from parity.convert.refuse import printable
 
 _KEY = re.compile(
     r"(?P<prefix>.*?)(?P<kind>weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)"
@@ -95,6 +96,19 @@ def survey(
     ones = [_found(*key, groups[key]) for key in sorted(groups)]
     whole = [one for one in ones if isinstance(one, Found)]
     return whole, [one for one in ones if isinstance(one, Broken)]
+
+
+def nothing_found(
+    where: str, source: Any, tensors: Mapping[str, Any], prefix: str | None
+) -> str:
+    """The sentence for a file without an LSTM, or without one at a prefix."""
+    at = "" if prefix is None else f" at prefix {prefix!r}"
+    names = ", ".join(printable(name, 60) for name in sorted(tensors)[:6])
+    return (
+        f"{where}: {source} must hold an LSTM{at}: weights named as in torch, "
+        f"weight_ih_l0 or weight_ih. It holds {names or 'nothing'}. Give another file "
+        "or prefix."
+    )
 
 
 _Groups = dict[tuple[str, str], dict[str, Any]]

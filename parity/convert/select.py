@@ -2,7 +2,7 @@
 
 from parity.convert.dtypes import TORCH, is_floating
 from parity.convert.files import Contents
-from parity.convert.find import Found, survey
+from parity.convert.find import Found, nothing_found, survey
 from parity.convert.refuse import printable
 from parity.convert.write import Tensor
 
@@ -48,14 +48,8 @@ def _found(contents: Contents, source: str, prefix: str | None) -> list[Found]:
     found, broken = survey(contents.tensors, prefix)
     if broken:
         raise ValueError(f"convert: {printable(broken[0].sentence(), 1000)}")
-    at = "" if prefix is None else f" at prefix {prefix!r}"
     if not found:
-        names = ", ".join(printable(n, 60) for n in sorted(contents.tensors)[:6])
-        raise ValueError(
-            f"convert: {source} must hold an LSTM{at}: weights named as in torch, "
-            f"weight_ih_l0 or weight_ih. It holds {names or 'nothing'}. Give another "
-            "file or prefix."
-        )
+        raise ValueError(nothing_found("convert", source, contents.tensors, prefix))
     if prefix is not None and len({one.prefix for one in found}) > 1:
         places = ", ".join(printable(repr(one.prefix), 60) for one in found)
         raise ValueError(

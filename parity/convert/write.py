@@ -69,6 +69,15 @@ def beside(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write beside and rename; a device or a pipe is written to as it is."""
+    if path.exists() and not path.is_file():
+        _ = path.write_bytes(content)
+        return
+    with beside(path.resolve()) as part:
+        _ = part.write_bytes(content)
+
+
 def _replace(part: Path, path: Path) -> None:
     """Put `part` in the place of `path`, once it is on the disk."""
     if part.is_dir() and path.is_dir():
