@@ -74,7 +74,7 @@ def _name(one: Found) -> str:
 
 
 def _named(report: Report, one: Found, file: str, dtype: str) -> Report:
-    title = f"{_name(one)} in {printable(file)}: {one.sizes()}, {dtype}"
+    title = f"{_name(one)}: {one.sizes()}, {dtype}, in {printable(file)}"
     return replace(report, title=title, facts={**report.facts, "lstm": _name(one)})
 
 
