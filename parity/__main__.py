@@ -5,7 +5,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-from parity.cli import check, convert, inspect
+from parity.cli import bench, check, convert, inspect
 from parity.convert.refuse import printable
 
 _EXAMPLES = """examples:
@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_to(commands)
     check.add_to(commands)
     convert.add_to(commands)
+    bench.add_to(commands)
     return parser
 
 

@@ -60,8 +60,8 @@ class Case:
     `scale` multiplies torch's initial range of the weights; `given_state` says whether
     the state before is random or zero; `batch` holds any number of axes. With `lengths`
     rows have 0 to T steps, of two at least one 0 and one T, and NaN past them; with
-    `resets` every fourth step or so starts anew, with `reset_state` from a random state
-    in place of zeros.
+    `resets` a share `reset_rate` of the steps starts anew, with `reset_state` from a
+    random state in place of zeros.
     """
 
     name: str
@@ -76,6 +76,7 @@ class Case:
     given_state: bool = True
     lengths: bool = False
     resets: bool = False
+    reset_rate: float = 0.25
     reset_state: bool = False
     scale: float = 1.0
     dtype: str = "float32"
@@ -151,7 +152,9 @@ class Case:
         if self.lengths:
             lengths = _lengths(rng, self.steps, self.batch)
             xs[~_running(self.steps, lengths)] = np.nan
-        resets = rng.random((self.steps, *self.batch)) < 0.25 if self.resets else None
+        resets = None
+        if self.resets:
+            resets = rng.random((self.steps, *self.batch)) < self.reset_rate
         return Problem(
             drawn if params is None else dict(params),
             xs,

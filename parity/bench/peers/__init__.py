@@ -1,0 +1,1 @@
+"""The runners: a module for each library, with `builder(...)`."""

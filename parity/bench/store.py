@@ -1,0 +1,128 @@
+"""Results as JSON lines: everything that was measured, as soon as it was.
+
+Each line has a `kind`. `run`: machine, versions, commit, settings and the rate of a
+product. `prepared`: what a runner's program cost to make, and its error. `sample`: one
+time. `skipped`: a runner that did not run, and why. `done`: all rounds of a work are
+there. What a run was interrupted in is measured again.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Line = dict[str, Any]
+# What lines of the same measurement share.
+KEY = ("case", "mode", "dtype", "device", "cores", "precision")
+
+
+@dataclass
+class Timed:
+    """A runner's times of a work, in seconds, and what else is known."""
+
+    runner: str
+    samples: list[float] = field(default_factory=list)
+    facts: Line = field(default_factory=dict)
+    skipped: str = ""
+
+    @property
+    def median(self) -> float:
+        """Median seconds of a call."""
+        return float(np.median(self.samples))
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """Where the middle eight of ten samples lie."""
+        low, high = np.quantile(self.samples, (0.1, 0.9))
+        return float(low), float(high)
+
+
+@dataclass
+class Group:
+    """All runners of a work, measured round by round."""
+
+    key: dict[str, Any]
+    run: Line
+    flops: int = 0
+    runners: dict[str, Timed] = field(default_factory=dict)
+    done: bool = False
+
+    def ratio(self, runner: str, other: str) -> float | None:
+        """How many times longer `other` takes; None where one of them has no time."""
+        pair = (self.runners.get(runner), self.runners.get(other))
+        if any(timed is None or not timed.samples for timed in pair):
+            return None
+        return pair[1].median / pair[0].median  # type: ignore[union-attr]
+
+
+def append(path: Path | None, line: Line) -> None:
+    """Add a line to the file, if there is one, at once."""
+    if path is None:
+        return
+    with path.open("a", encoding="utf-8") as file:
+        _ = file.write(json.dumps(line) + "\n")
+
+
+def read(path: Path) -> list[Line]:
+    """The lines of a file of results.
+
+    Raises:
+        ValueError: If one of them, but a last one cut off, is none of ours.
+    """
+    lines = path.read_text("utf-8").splitlines()
+    found = []
+    for number, text in enumerate(lines, start=1):
+        try:
+            line = json.loads(text)
+            kind = line["kind"]
+        except (ValueError, TypeError, KeyError):
+            if number == len(lines):
+                continue  # an interrupted run wrote half of it
+            raise ValueError(
+                f"bench: line {number} of {path} must be a result: it is not JSON with "
+                "a kind. Give a file that `bench --json` wrote."
+            ) from None
+        found += [line] if kind else []
+    return found
+
+
+def groups(lines: Iterable[Line]) -> list[Group]:
+    """The finished measurements, the last of each, in the order they were begun."""
+    finished: dict[tuple, Group] = {}
+    for group in list(_all(lines)):  # a later line says whether it is done
+        if group.done:
+            key = tuple(group.key.values())
+            _ = finished.pop(key, None)
+            finished[key] = group
+    return list(finished.values())
+
+
+def _all(lines: Iterable[Line]) -> Iterator[Group]:
+    run: Line = {}
+    group: Group | None = None
+    for line in lines:
+        if line["kind"] == "run":
+            run = line
+        elif line["kind"] == "work":
+            group = Group({name: line[name] for name in KEY}, run, line["flops"])
+            yield group
+        elif group is not None:
+            _take(group, line)
+
+
+def _take(group: Group, line: Line) -> None:
+    if line["kind"] == "done":
+        group.done = True
+        return
+    name = line["runner"]
+    timed = group.runners.setdefault(name, Timed(name))
+    if line["kind"] == "sample":
+        timed.samples.append(line["seconds"])
+    elif line["kind"] == "skipped":
+        timed.skipped = line["reason"]
+        timed.samples.clear()
+    else:
+        timed.facts |= {k: v for k, v in line.items() if k not in ("kind", "runner")}

@@ -1,0 +1,99 @@
+"""Right, before fast: a runner's numbers against the oracle's.
+
+The oracle is slow, so a few rows of the batch are compared: outputs row by row, and the
+gradients of the parameters with weights of zero on every other row's outputs. The rows
+lie across the whole batch, so that what is summed over devices is summed.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from parity import tolerance
+from parity.bench.works import Work
+from parity.cases import Cotangents, Problem
+from parity.sides import of_oracle
+from parity.tolerance import Exact
+
+Array = np.ndarray
+
+ROWS = 3
+# The rate of the steps of gradient descent of `train`: large enough for a wrong
+# gradient to show in the parameters.
+RATE = 0.01
+
+
+class Expected(NamedTuple):
+    """What a runner must give for a work."""
+
+    rows: list[int]
+    values: dict[str, Exact]
+
+
+def rows_of(problem: Problem) -> list[int]:
+    """A few rows, the first and the last among them."""
+    batch = problem.xs.shape[1]
+    return sorted({int(k) for k in np.linspace(0, batch - 1, ROWS)})
+
+
+def expect(work: Work, problem: Problem) -> Expected:
+    """The oracle's numbers for the rows that are compared."""
+    rows = rows_of(problem)
+    few = problem._replace(
+        xs=problem.xs[:, rows],
+        resets=None if problem.resets is None else problem.resets[:, rows],
+        cotangents=Cotangents(*(a[:1, :, rows] for a in problem.cotangents)),
+    )
+    found = of_oracle(few)
+    outputs = {name: a for (name, which), a in found.items() if not which}
+    gradients = {name: a for (name, which), a in found.items() if which == "all"}
+    if work.mode in ("forward", "step"):
+        return Expected(rows, outputs)
+    if work.mode == "backward":
+        return Expected(rows, outputs | gradients)
+    return Expected(
+        rows,
+        {
+            name: _descended(value, gradients[f"d_{name}"])
+            for name, value in problem.params.items()
+        },
+    )
+
+
+def _descended(value: Array, gradient: Exact) -> Exact:
+    after = value.astype(gradient.value.dtype) - RATE * gradient.value
+    return Exact(after, RATE * gradient.noise, gradient.steps)
+
+
+def sparse(problem: Problem, rows: list[int]) -> Problem:
+    """The problem with weights of zero on the outputs of all other rows."""
+    others = np.setdiff1d(np.arange(problem.xs.shape[1]), rows)
+
+    def cleared(array: Array) -> Array:
+        array = array.copy()
+        array[:, :, others] = 0
+        return array
+
+    return problem._replace(cotangents=Cotangents(*map(cleared, problem.cotangents)))
+
+
+def worst(
+    work: Work, values: Mapping[str, Array], expected: Expected
+) -> tuple[float, str]:
+    """The largest error in roundings, and the tensor that has it.
+
+    A runner need not give all: one with a single bias has no second gradient.
+    """
+    errors = {}
+    for name, found in values.items():
+        by_row = name in ("ys", "h_n", "c_n", "d_xs")
+        actual = found[:, expected.rows] if by_row else found
+        # A library may keep the cell in a smaller type than ours: its numbers count.
+        stored = actual.dtype.name
+        distance = tolerance.distance(
+            actual, expected.values[name], work.case.dtype, stored
+        )
+        errors[name] = distance.error
+    name = max(errors, key=errors.__getitem__)
+    return errors[name], name

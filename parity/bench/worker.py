@@ -1,0 +1,97 @@
+"""The process of one runner: it makes a work ready, verifies it, and takes its time."""
+
+import os
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from parity.bench.runner import Program, Unsupported, build_with
+from parity.bench.settings import Settings
+from parity.bench.verify import Expected, sparse, worst
+from parity.bench.works import Work
+
+# Calls before the first sample: caches, the allocator and the clock of the processor.
+WARM_UP = 3
+
+
+def serve(name: str, pipe: Connection) -> None:
+    """Answer the parent's requests until it closes the pipe."""
+    runner = _Runner(name)
+    while True:
+        try:
+            request, *arguments = pipe.recv()
+        except EOFError:
+            return
+        try:
+            pipe.send((True, getattr(runner, request)(*arguments)))
+        except Unsupported as error:
+            pipe.send((False, f"unsupported: {error}"))
+        except Exception as error:  # noqa: BLE001 - whatever a library raises is told
+            first = str(error).strip().partition("\n")[0]
+            pipe.send((False, f"failed: {type(error).__name__}: {first}"))
+
+
+class _Runner:
+    def __init__(self, name: str) -> None:
+        self.build = build_with(name)
+        self.program: Program | None = None
+        self.calls = 1
+        self.settings = Settings()
+
+    def prepare(
+        self, work: Work, settings: Settings, expected: Expected
+    ) -> dict[str, Any]:
+        """Build and verify; the facts, among them the error in roundings."""
+        self.program, self.settings = None, settings
+        problem = work.case.draw()
+        self.program = program = self.build(work, problem, settings)
+        _reset_peak()
+        before = _memory("VmRSS")
+        start = time.perf_counter()
+        program.finish(program.call())
+        first_call = time.perf_counter() - start
+        peak = _memory("VmHWM") - before
+        values = program.values(sparse(problem, expected.rows))
+        error, tensor = worst(work, values, expected)
+        self.calls = self._calls()
+        return {
+            **program.facts,
+            "first_call": first_call,
+            "peak_bytes": max(peak, 0),
+            "error": error,
+            "tensor": tensor,
+            "calls": self.calls,
+        }
+
+    def sample(self) -> float:
+        """Seconds of a call, over as many as make a sample."""
+        return self._time(self.calls)
+
+    def _calls(self) -> int:
+        once = min(self._time(1) for _ in range(WARM_UP))
+        return max(1, round(self.settings.seconds / once))
+
+    def _time(self, calls: int) -> float:
+        assert self.program is not None  # noqa: S101
+        call, result = self.program.call, None
+        start = time.perf_counter()
+        for _ in range(calls):
+            result = call()
+        self.program.finish(result)
+        return (time.perf_counter() - start) / calls
+
+
+def _reset_peak() -> None:
+    """Forget the largest memory so far, where the system lets a process."""
+    path = Path("/proc/self/clear_refs")
+    if path.exists() and os.access(path, os.W_OK):
+        _ = path.write_text("5", "ascii")
+
+
+def _memory(field: str) -> int:
+    """Bytes of a field of the process's status; 0 where the system has none."""
+    path = Path("/proc/self/status")
+    lines = path.read_text("ascii", "replace").splitlines() if path.exists() else []
+    found = [int(line.split()[1]) for line in lines if line.startswith(f"{field}:")]
+    return 1024 * found[0] if found else 0

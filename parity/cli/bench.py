@@ -1,0 +1,193 @@
+"""`python -m parity bench`: verified, interleaved timings."""
+
+import argparse
+import subprocess
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+import parity
+from parity.bench import store, table
+from parity.bench.measure import Plan, cores_here, measure
+from parity.bench.rate import product_rate
+from parity.bench.runner import RUNNERS
+from parity.bench.settings import Settings
+from parity.bench.works import MODES, TAGS, select
+from parity.environment import environment
+from parity.report import table as draw_table
+
+_DESCRIPTION = """Time LSTMs of several libraries on the same work. Each is compared
+with the exact oracle first: one that is wrong is named, and not timed. Each runs in a
+process of its own on the same cores, and they take turns: read ratios, not times."""
+
+_EXAMPLES = """examples:
+  python -m parity bench --quick                  under a minute
+  python -m parity bench --json results.jsonl     an interrupted run goes on from there
+  python -m parity bench --case medium --mode backward --cores 1
+  python -m parity bench --from results.jsonl --plot plots/
+"""
+_ROUNDS = 9
+# What is timed where no runner is named: those which are installed with us.
+_QUICK = ("lstm_jax", "torch", "linen OptimizedLSTMCell")
+_USUAL = (
+    *("lstm_jax", "lstm_jax devices", "torch", "linen LSTMCell"),
+    *("linen OptimizedLSTMCell", "nnx LSTMCell", "nnx OptimizedLSTMCell"),
+)
+_ON_GPU = ("lstm_jax xla", "lstm_jax cudnn", "torch", "linen OptimizedLSTMCell")
+
+
+def add_to(commands: Any) -> None:
+    """Add the command and its options."""
+    parser = commands.add_parser(
+        "bench",
+        help="time LSTMs of several libraries on the same work",
+        usage="python -m parity bench [options]",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    _add_what(parser.add_argument)
+    _add_how(parser.add_argument)
+
+
+def _add_what(add: Callable[..., Any]) -> None:
+    add("--quick", action="store_true", help="two cases, three runners, few rounds")
+    add(
+        "--case",
+        action="append",
+        metavar="NAME",
+        help=f"a case or a tag ({', '.join(TAGS)}); may be repeated",
+    )
+    add("--runner", action="append", metavar="NAME", help="a library; may be repeated")
+    add("--mode", action="append", choices=MODES, help="may be repeated")
+    add("--dtype", default="float32", choices=parity.DTYPES, metavar="TYPE")
+    add("--list", action="store_true", help="list cases and runners")
+
+
+def _add_how(add: Callable[..., Any]) -> None:
+    add("--device", default="cpu", choices=("cpu", "gpu"))
+    add("--cores", type=int, metavar="N", help="of each runner; all if not given")
+    add(
+        "--precision",
+        default="highest",
+        choices=("highest", "default"),
+        metavar="P",
+        help="highest, or default: TF32 on a GPU, for every runner",
+    )
+    add("--rounds", type=int, metavar="N", help=f"samples of each; {_ROUNDS}")
+    add("--json", type=Path, metavar="PATH", help="append every sample to a file")
+    add("--from", dest="source", type=Path, metavar="PATH", help="show stored results")
+    add("--plot", type=Path, metavar="DIR", help="draw what is shown")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command; 1 if a runner gave wrong numbers."""
+    console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
+    if options.list:
+        return _list(console)
+    groups = _stored(options) if options.source else _measured(options)
+    for group in groups:
+        console.print(draw_table(table.title(group), table.HEADER, table.rows(group)))
+        for line in table.left_out(group):
+            console.print(line)
+    for sentence in table.sentences(groups):
+        console.print(sentence)
+    if options.plot:
+        from parity.bench.plots import draw
+
+        for path in draw(groups, options.plot):
+            console.print(f"plot: {path}")
+    wrong = [
+        timed
+        for group in groups
+        for timed in group.runners.values()
+        if timed.skipped.startswith("wrong")
+    ]
+    return 1 if wrong else 0
+
+
+def _list(console: Console) -> int:
+    for name, cases in TAGS.items():
+        console.print(f"{name}: {', '.join(case.name for case in cases)}")
+    console.print(f"runners: {', '.join(RUNNERS)}")
+    return 0
+
+
+def _stored(options: argparse.Namespace) -> list[store.Group]:
+    groups = store.groups(store.read(options.source))
+    if not groups:
+        raise ValueError(
+            f"bench: --from {options.source} must hold a finished measurement: it has "
+            "none. Give a file that `bench --json` wrote."
+        )
+    return groups
+
+
+def _measured(options: argparse.Namespace) -> list[store.Group]:
+    plan = _plan(options)
+    rate = product_rate(
+        plan.settings.device,
+        plan.settings.cores,
+        options.dtype,
+        plan.settings.precision,
+    )
+    line = {
+        "kind": "run",
+        "environment": environment(),
+        "commit": _commit(),
+        "command": options.command,
+        "settings": asdict(plan.settings),
+        "product_rate": rate,
+    }
+    status = Console(stderr=True)
+    if not status.is_terminal:
+        return measure(plan, line, lambda _: None)
+    with status.status("starting") as shown:
+        return measure(plan, line, shown.update)
+
+
+def _plan(options: argparse.Namespace) -> Plan:
+    available = cores_here()
+    cores = len(available) if options.cores is None else options.cores
+    if not 1 <= cores <= len(available):
+        raise ValueError(
+            f"bench: --cores {cores} must be within 1 and {len(available)}: these are "
+            "the cores of this process. Give fewer."
+        )
+    usual = _ON_GPU if options.device == "gpu" else _USUAL
+    runners = options.runner or list(_QUICK if options.quick else usual)
+    for name in runners:
+        if name not in RUNNERS:
+            raise ValueError(
+                f"bench: --runner {name!r} must be one of {', '.join(RUNNERS)}: these "
+                "are the ones there are. Use one of them."
+            )
+    names = options.case or (["quick"] if options.quick else None)
+    seconds = 0.05 if options.quick else 0.1
+    return Plan(
+        works=select(names, options.mode, options.dtype),
+        runners=runners,
+        settings=Settings(
+            device=options.device,
+            cores=cores,
+            precision=options.precision,
+            seconds=seconds,
+        ),
+        rounds=options.rounds or (5 if options.quick else _ROUNDS),
+        path=options.json,
+    )
+
+
+def _commit() -> str:
+    """The commit of this source tree, where it is one."""
+    root = Path(parity.__file__).parent
+    command = ["git", "-C", str(root), "rev-parse", "--short", "HEAD"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return found.stdout.strip()
