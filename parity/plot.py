@@ -12,21 +12,29 @@ _SUFFIXES = (".png", ".svg", ".pdf")
 _LEAST = 1e-2
 
 
-def check_possible(path: Path) -> None:
-    """Refuse a figure that cannot be drawn, before anything is checked.
+def check_suffix(path: Path) -> None:
+    """Refuse a figure of an unknown format, before anything is checked.
 
     Raises:
-        ValueError: If the suffix is of another format, or matplotlib is missing.
+        ValueError: If the suffix is of another format.
     """
     if path.suffix not in _SUFFIXES:
         raise ValueError(
             f"check: --plot {path} must end in {', '.join(_SUFFIXES)}: the suffix "
             "tells the format. Rename it."
         )
+
+
+def check_installed(command: str, path: Path) -> None:
+    """Refuse to draw without matplotlib, before the command does its work.
+
+    Raises:
+        ValueError: If it is missing.
+    """
     if not _has_matplotlib():
         raise ValueError(
-            f"check: --plot {path} must have matplotlib: it draws the figure, and is "
-            "not installed. Use pip install matplotlib."
+            f"{command}: --plot {path} must have matplotlib: it draws the figure, and "
+            "is not installed. Use pip install matplotlib."
         )
 
 

@@ -102,7 +102,7 @@ class Report:
 
     def to_json(self) -> str:
         """That as JSON; what is not a finite number is a string."""
-        return json.dumps(_plain(self.to_dict()), indent=1)
+        return json.dumps(plain(self.to_dict()), indent=1)
 
     def to_markdown(self) -> str:
         """The table as Markdown."""
@@ -171,11 +171,12 @@ def _severity(row: Row) -> float:
     return math.inf if math.isnan(row.error) else row.error
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """What JSON can hold: a number that is not finite as text."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value

@@ -32,7 +32,10 @@ MAY_IMPORT = {
     "parity": NEEDED | {"ml_dtypes", "parity", "rich"},
     "parity.oracle": STANDARD | {"numpy"},
     "parity.twin": NEEDED | {"parity", "torch"},
+    "parity.bench.peers": NEEDED | {"parity", "torch", "haiku", "equinox", "keras"},
 }
+# What is imported inside functions alone, since it needs a library that may be missing.
+LATE = ("parity.twin.", "parity.bench.peers.")
 DOTTED = re.compile(r"[\w.]+")
 RUNS_CODE = {"torch.jit.load", "torch.load", "torch.hub.load", "marshal.loads"}
 RUNS_CODE |= {"pickle.load", "pickle.loads", "pickle.Unpickler", "numpy.load"}
@@ -172,10 +175,11 @@ def not_public(name: str, text: str) -> list[str]:
 
 def needs_more(name: str, text: str) -> list[str]:
     """Imports that `import lstm_jax`, `import parity` or the oracle must not need."""
-    allowed = MAY_IMPORT.get(name) or MAY_IMPORT[name.partition(".")[0]]
+    places = (name, name.rpartition(".")[0], name.partition(".")[0])
+    allowed = next(MAY_IMPORT[place] for place in places if place in MAY_IMPORT)
     always = name.startswith("lstm_jax") or name == "parity.oracle"
     found = [imported for imported, top in imports(text) if top or always]
-    late = [i for i in found if f"{i}.".startswith("parity.twin.")]
+    late = [i for i in found if f"{i}.".startswith(LATE) and not name.startswith(LATE)]
     return late + [i for i in found if i.partition(".")[0] not in allowed]
 
 
@@ -240,6 +244,9 @@ WRONG = [
     (needs_more, "parity.check", "class A:\n    import onnx"),
     (needs_more, "parity.check", "from parity import twin"),
     (needs_more, "parity.check", "from parity.twin import LSTMModel"),
+    (needs_more, "parity.bench.worker", "from parity.bench.peers import torch"),
+    (needs_more, "parity.bench.worker", "import torch"),
+    (needs_more, "parity.bench.peers.torch", "import tensorflow"),
     (needs_more, "parity.oracle", "def f():\n    import jax"),
     (needs_more, "parity.oracle", "from parity.cases import Case"),
     (runs_code, "parity.files", "import torch\ntorch.jit.load('f')"),
@@ -259,6 +266,8 @@ RIGHT = [
     (not_public, "parity.check", "from lstm_jax.linen import LSTM"),
     (not_public, "parity.check", "import lstm_jax\nlstm_jax.lstm, lstm_jax.__file__"),
     (needs_more, "parity.check", "def f():\n    import torch\n    import parity.twin"),
+    (needs_more, "parity.bench.peers.torch", "import torch"),
+    (needs_more, "parity.bench.peers.torch", "from parity.bench.peers import harness"),
     (needs_more, "parity.check", "if typing.TYPE_CHECKING:\n    import torch"),
     (of_a_machine, "constraints", "jax==10.0.12 # src/" + "home/page"),
 ]

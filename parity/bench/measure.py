@@ -8,7 +8,7 @@ slows all.
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 
 from parity import tolerance
 from parity.bench import store
+from parity.bench.runner import RUNNERS, Maker
 from parity.bench.settings import Settings
 from parity.bench.verify import Expected, expect
 from parity.bench.worker import serve
@@ -42,10 +43,9 @@ class Plan:
 class Process:
     """A runner's process, and the pipe to it."""
 
-    def __init__(self, name: str, settings: Settings) -> None:
-        self.name = name
+    def __init__(self, maker: Maker, settings: Settings) -> None:
         self.pipe, theirs = _SPAWN.Pipe()
-        self.process = _SPAWN.Process(target=serve, args=(name, theirs), daemon=True)
+        self.process = _SPAWN.Process(target=serve, args=(maker, theirs), daemon=True)
         with _pinned(settings):
             self.process.start()
         theirs.close()
@@ -59,16 +59,37 @@ class Process:
             self.close()
             return False, f"failed: no answer within {PATIENCE:.0f} s"
         except (EOFError, OSError):
-            self.process.join(5)
+            self.close()
             return False, f"failed: its process ended ({self.process.exitcode})"
 
     def close(self) -> None:
         """End the process."""
-        self.pipe.close()
+        self.pipe.close()  # one that waits for a request ends
         self.process.join(1)
         if self.process.is_alive():
             self.process.kill()
             self.process.join()
+
+
+class Processes:
+    """A process for each runner; one that ended is started again."""
+
+    def __init__(self, runners: Iterable[str], settings: Settings) -> None:
+        self.settings = settings
+        self._running: dict[str, Process] = {}
+        for name in runners:  # all at once: they start beside each other
+            self._running[name] = Process(RUNNERS[name], settings)
+
+    def ask(self, name: str, *request: Any) -> tuple[bool, Any]:
+        """A runner's answer, or false and what went wrong."""
+        if not self._running[name].process.is_alive():
+            self._running[name] = Process(RUNNERS[name], self.settings)
+        return self._running[name].ask(*request)
+
+    def close(self) -> None:
+        """End all of them."""
+        for process in self._running.values():
+            process.close()
 
 
 @contextmanager
@@ -108,46 +129,40 @@ def _pin(cores: list[int]) -> None:
         os.sched_setaffinity(0, cores)
 
 
-def measure(plan: Plan, run: store.Line, tell: Tell) -> list[store.Group]:
+def measure(
+    plan: Plan, describe: Callable[[], store.Line], tell: Tell
+) -> list[store.Group]:
     """Measure what is not measured yet; all finished measurements of the plan.
 
+    `describe` gives the line of the run, once there is something to measure.
     Interrupted, it keeps what is done: every line is written when it is known.
     """
-    lines = store.read(plan.path) if plan.path and plan.path.exists() else []
-    finished = {tuple(group.key.values()): group for group in store.groups(lines)}
-    found = []
+    before = store.read_to_continue(plan.path) if plan.path else []
+    finished = {group.identity: group for group in store.groups(before)}
+    found, run = [], {}
     with ExitStack() as stack:
-        processes: dict[str, Process] = {}
+        processes = None
         for work in plan.works:
-            key = _key(work, plan.settings)
-            old = finished.get(tuple(key.values()))
-            if old is not None and set(plan.runners) <= set(old.runners):
-                tell(f"{work.case.name}, {work.mode}: measured before")
+            old = finished.get(tuple(_key(work, plan.settings).values()))
+            if old and old.covers(plan.runners, plan.rounds, plan.settings.seconds):
                 found.append(old)
                 continue
-            if not processes:
-                _note(plan, lines, run)
-                processes = _start(plan, stack)
-            begun = len(lines)
-            _note(plan, lines, {"kind": "work", **key, "flops": work.flops})
-            _measure(work, plan, processes, partial_note(plan, lines), tell)
-            _note(plan, lines, {"kind": "done"})
-            found += store.groups([run, *lines[begun:]])
+            if processes is None:
+                run = describe()
+                store.append(plan.path, run)
+                processes = Processes(plan.runners, plan.settings)
+                _ = stack.callback(processes.close)
+            found += store.groups([run, *_kept(work, plan, processes, tell)])
     return found
 
 
-def partial_note(plan: Plan, lines: list[store.Line]) -> Callable[..., None]:
-    """A function that keeps a line of a kind."""
-
-    def note(kind: str, **content: Any) -> None:
-        _note(plan, lines, {"kind": kind, **content})
-
-    return note
-
-
-def _note(plan: Plan, lines: list[store.Line], line: store.Line) -> None:
-    lines.append(line)
-    store.append(plan.path, line)
+def _kept(
+    work: Work, plan: Plan, processes: Processes, tell: Tell
+) -> Iterator[store.Line]:
+    """The lines of a work, each of them kept as soon as it is known."""
+    for line in _measure(work, plan, processes, tell):
+        store.append(plan.path, line)
+        yield line
 
 
 def _key(work: Work, settings: Settings) -> dict[str, Any]:
@@ -160,51 +175,46 @@ def _key(work: Work, settings: Settings) -> dict[str, Any]:
     return {name: found[name] for name in store.KEY}
 
 
-def _start(plan: Plan, stack: ExitStack) -> dict[str, Process]:
-    processes = {name: Process(name, plan.settings) for name in plan.runners}
-    for process in processes.values():
-        _ = stack.callback(process.close)
-    return processes
-
-
 def _measure(
-    work: Work,
-    plan: Plan,
-    processes: dict[str, Process],
-    note: Callable[..., None],
-    tell: Tell,
-) -> None:
+    work: Work, plan: Plan, processes: Processes, tell: Tell
+) -> Iterator[store.Line]:
     """One work: each runner made ready and verified, then the rounds."""
-    tell(f"{work.case.name}, {work.mode}: the oracle")
-    expected = expect(work, work.case.draw())
-    ready = []
-    for name, process in processes.items():
-        tell(f"{work.case.name}, {work.mode}: {name} is made ready")
-        reason, facts = _prepare(process, work, plan.settings, expected)
+    title = f"{work.case.name}, {work.mode}"
+    yield {"kind": "work", **_key(work, plan.settings), "flops": work.flops}
+    tell(f"{title}: the oracle")
+    expected, ready = expect(work, work.case.draw()), []
+    for name in plan.runners:
+        tell(f"{title}: {name} is made ready")
+        reason, facts = _prepare(processes, name, work, expected)
         if reason:
-            note("skipped", runner=name, reason=reason, **facts)
-            if not process.process.is_alive():
-                processes[name] = Process(name, plan.settings)
+            yield {"kind": "skipped", "runner": name, "reason": reason, **facts}
         else:
-            note("prepared", runner=name, **facts)
+            yield {"kind": "prepared", "runner": name, **facts}
             ready.append(name)
-    for number in range(plan.rounds if ready else 0):
-        tell(f"{work.case.name}, {work.mode}: round {number + 1} of {plan.rounds}")
-        turn = number % len(ready)
-        for name in [*ready[turn:], *ready[:turn]]:
-            ok, answer = processes[name].ask("sample")
-            if ok:
-                note("sample", runner=name, round=number, seconds=answer)
-            else:
-                note("skipped", runner=name, reason=answer)
-                ready.remove(name)
+    for number in range(plan.rounds):
+        tell(f"{title}: round {number + 1} of {plan.rounds}")
+        yield from _round(number, ready, processes)
+    yield {"kind": "done"}
+
+
+def _round(number: int, ready: list[str], processes: Processes) -> Iterator[store.Line]:
+    """A sample of each that is ready, each round first of another."""
+    turn = number % max(1, len(ready))
+    for name in [*ready[turn:], *ready[:turn]]:
+        line = {"runner": name, "round": number}
+        ok, answer = processes.ask(name, "sample")
+        if ok:
+            yield {"kind": "sample", **line, "seconds": answer}
+        else:
+            yield {"kind": "skipped", **line, "reason": answer}
+            ready.remove(name)
 
 
 def _prepare(
-    process: Process, work: Work, settings: Settings, expected: Expected
+    processes: Processes, name: str, work: Work, expected: Expected
 ) -> tuple[str, dict[str, Any]]:
     """Why a runner is not timed, empty if it is, and its facts."""
-    ok, answer = process.ask("prepare", work, settings, expected)
+    ok, answer = processes.ask(name, "prepare", work, processes.settings, expected)
     if not ok:
         return answer, {}
     budget = tolerance.BUDGETS[work.case.dtype]

@@ -36,27 +36,37 @@ class Program:
 
 Build = Callable[[Work, Problem, Settings], Program]
 
-# A runner's name, and the module and arguments that build its programs.
-RUNNERS: dict[str, tuple[str, tuple[Any, ...]]] = {
-    "lstm_jax": ("ours", ("auto",)),
-    "lstm_jax devices": ("ours", ("auto", "jit")),
-    "lstm_jax shard_map": ("ours", ("auto", "shard_map")),
-    "lstm_jax xla": ("ours", ("xla",)),
-    "lstm_jax cudnn": ("ours", ("cudnn",)),
-    "torch": ("torch", ()),
-    "linen LSTMCell": ("flax", ("linen", "LSTMCell")),
-    "linen OptimizedLSTMCell": ("flax", ("linen", "OptimizedLSTMCell")),
-    "nnx LSTMCell": ("flax", ("nnx", "LSTMCell")),
-    "nnx OptimizedLSTMCell": ("flax", ("nnx", "OptimizedLSTMCell")),
-    "haiku": ("haiku", ()),
-    "equinox": ("equinox", ()),
-    "keras": ("keras", ()),
-    "jax.experimental.rnn": ("jax_rnn", ()),
+# A module with `builder(...)`, and the arguments for it: what a process is told.
+Maker = tuple[str, tuple[Any, ...]]
+
+_PEERS = "parity.bench.peers"
+RUNNERS: dict[str, Maker] = {
+    "lstm_jax": (f"{_PEERS}.ours", ("auto",)),
+    "lstm_jax devices": (f"{_PEERS}.ours", ("auto", "jit")),
+    "lstm_jax shard_map": (f"{_PEERS}.ours", ("auto", "shard_map")),
+    "lstm_jax xla": (f"{_PEERS}.ours", ("xla",)),
+    "lstm_jax cudnn": (f"{_PEERS}.ours", ("cudnn",)),
+    "torch": (f"{_PEERS}.torch", ()),
+    "linen LSTMCell": (f"{_PEERS}.flax", ("linen", "LSTMCell")),
+    "linen OptimizedLSTMCell": (f"{_PEERS}.flax", ("linen", "OptimizedLSTMCell")),
+    "nnx LSTMCell": (f"{_PEERS}.flax", ("nnx", "LSTMCell")),
+    "nnx OptimizedLSTMCell": (f"{_PEERS}.flax", ("nnx", "OptimizedLSTMCell")),
+    "haiku": (f"{_PEERS}.haiku", ()),
+    "equinox": (f"{_PEERS}.equinox", ()),
+    "keras": (f"{_PEERS}.keras", ()),
+    "jax.experimental.rnn": (f"{_PEERS}.jax_rnn", ()),
 }
 OURS, TORCH = "lstm_jax", "torch"
 
 
-def build_with(name: str) -> Build:
-    """The function that builds the programs of a runner."""
-    module, arguments = RUNNERS[name]
-    return import_module(f"parity.bench.peers.{module}").builder(*arguments)
+def build_with(maker: Maker) -> Build:
+    """The function that builds the programs of a runner.
+
+    Raises:
+        Unsupported: If its library is not installed.
+    """
+    module, arguments = maker
+    try:
+        return import_module(module).builder(*arguments)
+    except ModuleNotFoundError as error:
+        raise Unsupported(f"it needs {error.name}, which is not installed") from None

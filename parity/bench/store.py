@@ -7,16 +7,28 @@ there. What a run was interrupted in is measured again.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from parity.report import plain
+
 Line = dict[str, Any]
 # What lines of the same measurement share.
 KEY = ("case", "mode", "dtype", "device", "cores", "precision")
+# What a line of each kind holds, at least.
+_FIELDS = {
+    "run": ("environment", "settings"),
+    "work": (*KEY, "flops"),
+    "prepared": ("runner",),
+    "sample": ("runner", "seconds"),
+    "skipped": ("runner", "reason"),
+    "done": (),
+}
+_START = '{"kind": "'
 
 
 @dataclass
@@ -32,6 +44,11 @@ class Timed:
     def median(self) -> float:
         """Median seconds of a call."""
         return float(np.median(self.samples))
+
+    @property
+    def wrong(self) -> bool:
+        """Whether its numbers are out of the budget."""
+        return self.skipped.startswith("wrong")
 
     @property
     def spread(self) -> tuple[float, float]:
@@ -50,6 +67,23 @@ class Group:
     runners: dict[str, Timed] = field(default_factory=dict)
     done: bool = False
 
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What makes it the same measurement as another."""
+        return tuple(self.key[name] for name in KEY)
+
+    @property
+    def rounds(self) -> int:
+        """How many samples there are of each runner that could be timed."""
+        return max((len(timed.samples) for timed in self.runners.values()), default=0)
+
+    def covers(self, runners: Collection[str], rounds: int, seconds: float) -> bool:
+        """Whether it has these runners, so many samples of them, and so long ones."""
+        timed = any(one.samples for one in self.runners.values())
+        enough = self.rounds >= rounds or not timed
+        long = self.run["settings"].get("seconds", 0.0) >= seconds
+        return set(runners) <= set(self.runners) and enough and long
+
     def ratio(self, runner: str, other: str) -> float | None:
         """How many times longer `other` takes; None where one of them has no time."""
         pair = (self.runners.get(runner), self.runners.get(other))
@@ -63,7 +97,7 @@ def append(path: Path | None, line: Line) -> None:
     if path is None:
         return
     with path.open("a", encoding="utf-8") as file:
-        _ = file.write(json.dumps(line) + "\n")
+        _ = file.write(json.dumps(plain(line), allow_nan=False) + "\n")
 
 
 def read(path: Path) -> list[Line]:
@@ -72,21 +106,43 @@ def read(path: Path) -> list[Line]:
     Raises:
         ValueError: If one of them, but a last one cut off, is none of ours.
     """
-    lines = path.read_text("utf-8").splitlines()
+    *whole, last = path.read_text("utf-8", "replace").split("\n")
     found = []
-    for number, text in enumerate(lines, start=1):
-        try:
-            line = json.loads(text)
-            kind = line["kind"]
-        except (ValueError, TypeError, KeyError):
-            if number == len(lines):
-                continue  # an interrupted run wrote half of it
-            raise ValueError(
-                f"bench: line {number} of {path} must be a result: it is not JSON with "
-                "a kind. Give a file that `bench --json` wrote."
-            ) from None
-        found += [line] if kind else []
+    for number, text in enumerate(whole, start=1):
+        line = _parsed(text)
+        if line is None:
+            raise _not_ours(path, number)
+        found.append(line)
+    if not (last.startswith(_START) or _START.startswith(last)):
+        raise _not_ours(path, len(whole) + 1)
     return found
+
+
+def read_to_continue(path: Path) -> list[Line]:
+    """The lines of a file that is added to: a last one cut off is taken away."""
+    if not path.is_file():
+        return []
+    found = read(path)
+    text = path.read_bytes()
+    if text and not text.endswith(b"\n"):
+        _ = path.write_bytes(text[: text.rfind(b"\n") + 1])
+    return found
+
+
+def _parsed(text: str) -> Line | None:
+    """A line, if it is one of ours."""
+    try:
+        line = json.loads(text)
+        return line if all(name in line for name in _FIELDS[line["kind"]]) else None
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _not_ours(path: Path, number: int) -> ValueError:
+    return ValueError(
+        f"bench: line {number} of {path} must be a result: it is not JSON with a kind "
+        "and what belongs to it. Give a file that `bench --json` wrote."
+    )
 
 
 def groups(lines: Iterable[Line]) -> list[Group]:
@@ -94,9 +150,8 @@ def groups(lines: Iterable[Line]) -> list[Group]:
     finished: dict[tuple, Group] = {}
     for group in list(_all(lines)):  # a later line says whether it is done
         if group.done:
-            key = tuple(group.key.values())
-            _ = finished.pop(key, None)
-            finished[key] = group
+            _ = finished.pop(group.identity, None)
+            finished[group.identity] = group
     return list(finished.values())
 
 

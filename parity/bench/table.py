@@ -18,11 +18,33 @@ HEADER = (
 FLAX = ("linen ", "nnx ")
 
 
+LEGEND = (
+    "torch / it: torch's time over this one's, so above 1 it is faster; of product "
+    "rate: operations a second, of those of one large product; memory: of the first "
+    "call; error: in roundings of the type."
+)
+
+
 def title(group: Group) -> str:
     """The work and where it ran."""
+    return f"{group.key['case']}, {group.key['mode']}: {where(group)}"
+
+
+def where(group: Group) -> str:
+    """The type, the device and the cores."""
     key = group.key
-    cores = f", {key['cores']} cores" if key["device"] == "cpu" else ""
-    return f"{key['case']}, {key['mode']}: {key['dtype']}, {key['device']}{cores}"
+    plural = "" if key["cores"] == 1 else "s"
+    cores = f"{key['cores']} core{plural}" if key["device"] == "cpu" else ""
+    tf32 = "" if key["precision"] == "highest" else f"{key['precision']} precision"
+    return ", ".join(filter(None, (key["dtype"], key["device"], cores, tf32)))
+
+
+def alike(groups: list[Group]) -> list[list[Group]]:
+    """The groups that differ in nothing but the case, together."""
+    found: dict[tuple[str, str], list[Group]] = {}
+    for group in groups:
+        found.setdefault((group.key["mode"], where(group)), []).append(group)
+    return list(found.values())
 
 
 def rows(group: Group) -> list[list[str]]:
@@ -71,7 +93,7 @@ def best_flax(group: Group) -> str | None:
 
 
 def ratios(groups: list[Group], runner: str, other: str | None) -> dict[str, float]:
-    """How many times longer `other` takes than `runner`, by work; Flax's best if None.
+    """How many times longer `other` takes than `runner`, by case; Flax's best if None.
 
     A work that `runner` cannot do is the default runner's, since that is what a user
     of it gets: a batch of one row is not divided.
@@ -82,7 +104,7 @@ def ratios(groups: list[Group], runner: str, other: str | None) -> dict[str, flo
         rival = other or best_flax(group)
         ratio = None if rival is None else group.ratio(ours, rival)
         if ratio is not None:
-            found[f"{group.key['case']}, {group.key['mode']}"] = ratio
+            found[group.key["case"]] = ratio
     return found
 
 
@@ -92,21 +114,26 @@ def geometric_mean(values: list[float]) -> float:
 
 
 def sentences(groups: list[Group]) -> list[str]:
-    """The ratios over all works, and the worst of each."""
+    """The ratios over works that differ in the case alone, and the worst of each."""
     found = []
-    for mode in dict.fromkeys(group.key["mode"] for group in groups):
-        some = [group for group in groups if group.key["mode"] == mode]
+    for some in alike(groups):
+        start = f"{some[0].key['mode']}, {where(some[0])}"
         for runner in _ours(some):
             for other, name in ((TORCH, "torch"), (None, "the fastest of Flax")):
                 each = ratios(some, runner, other)
                 if each:
-                    worst = min(each, key=each.__getitem__)
-                    found.append(
-                        f"{mode}: {runner} is {geometric_mean([*each.values()]):.2f} "
-                        f"times as fast as {name} in the geometric mean of "
-                        f"{len(each)}; least {each[worst]:.2f}, {worst.split(',')[0]}"
-                    )
+                    found.append(f"{start}: {runner} is {_summary(each, name)}")
     return found
+
+
+def _summary(each: dict[str, float], name: str) -> str:
+    worst = min(each, key=each.__getitem__)
+    if len(each) == 1:
+        return f"{each[worst]:.2f} times as fast as {name} in {worst}"
+    return (
+        f"{geometric_mean([*each.values()]):.2f} times as fast as {name} in the "
+        f"geometric mean of {len(each)} cases; least {each[worst]:.2f}, in {worst}"
+    )
 
 
 def _ours(groups: list[Group]) -> list[str]:

@@ -1,12 +1,15 @@
 """The process of one runner: it makes a work ready, verifies it, and takes its time."""
 
+import ctypes
+import gc
 import os
+import signal
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from parity.bench.runner import Program, Unsupported, build_with
+from parity.bench.runner import Maker, Program, Unsupported, build_with
 from parity.bench.settings import Settings
 from parity.bench.verify import Expected, sparse, worst
 from parity.bench.works import Work
@@ -15,9 +18,10 @@ from parity.bench.works import Work
 WARM_UP = 3
 
 
-def serve(name: str, pipe: Connection) -> None:
+def serve(maker: Maker, pipe: Connection) -> None:
     """Answer the parent's requests until it closes the pipe."""
-    runner = _Runner(name)
+    _ = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its processes
+    runner = _Runner(maker)
     while True:
         try:
             request, *arguments = pipe.recv()
@@ -33,8 +37,8 @@ def serve(name: str, pipe: Connection) -> None:
 
 
 class _Runner:
-    def __init__(self, name: str) -> None:
-        self.build = build_with(name)
+    def __init__(self, maker: Maker) -> None:
+        self.maker = maker
         self.program: Program | None = None
         self.calls = 1
         self.settings = Settings()
@@ -44,9 +48,9 @@ class _Runner:
     ) -> dict[str, Any]:
         """Build and verify; the facts, among them the error in roundings."""
         self.program, self.settings = None, settings
-        problem = work.case.draw()
-        self.program = program = self.build(work, problem, settings)
-        _reset_peak()
+        build, problem = build_with(self.maker), work.case.draw()
+        self.program = program = build(work, problem, settings)
+        _forget_memory()
         before = _memory("VmRSS")
         start = time.perf_counter()
         program.finish(program.call())
@@ -82,8 +86,12 @@ class _Runner:
         return (time.perf_counter() - start) / calls
 
 
-def _reset_peak() -> None:
-    """Forget the largest memory so far, where the system lets a process."""
+def _forget_memory() -> None:
+    """Give back what is free, and forget the peak, where the system lets a process."""
+    _ = gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it
+    if trim is not None:
+        trim(0)
     path = Path("/proc/self/clear_refs")
     if path.exists() and os.access(path, os.W_OK):
         _ = path.write_text("5", "ascii")

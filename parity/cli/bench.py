@@ -2,21 +2,26 @@
 
 import argparse
 import subprocess
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 import parity
 from parity.bench import store, table
-from parity.bench.measure import Plan, cores_here, measure
+from parity.bench.measure import Plan, Tell, cores_here, measure
 from parity.bench.rate import product_rate
 from parity.bench.runner import RUNNERS
 from parity.bench.settings import Settings
 from parity.bench.works import MODES, TAGS, select
+from parity.cli.options import check_directory, check_writable, count
 from parity.environment import environment
+from parity.plot import check_installed
 from parity.report import table as draw_table
 
 _DESCRIPTION = """Time LSTMs of several libraries on the same work. Each is compared
@@ -36,6 +41,13 @@ _USUAL = (
     *("lstm_jax", "lstm_jax devices", "torch", "linen LSTMCell"),
     *("linen OptimizedLSTMCell", "nnx LSTMCell", "nnx OptimizedLSTMCell"),
 )
+_WITHOUT_FROM = {
+    **dict.fromkeys(("case", "runner", "mode", "cores", "rounds", "json")),
+    "quick": False,
+    "dtype": "float32",
+    "device": "cpu",
+    "precision": "highest",
+}
 _ON_GPU = ("lstm_jax xla", "lstm_jax cudnn", "torch", "linen OptimizedLSTMCell")
 
 
@@ -70,7 +82,7 @@ def _add_what(add: Callable[..., Any]) -> None:
 
 def _add_how(add: Callable[..., Any]) -> None:
     add("--device", default="cpu", choices=("cpu", "gpu"))
-    add("--cores", type=int, metavar="N", help="of each runner; all if not given")
+    add("--cores", type=count, metavar="N", help="of each runner; all if not given")
     add(
         "--precision",
         default="highest",
@@ -78,10 +90,10 @@ def _add_how(add: Callable[..., Any]) -> None:
         metavar="P",
         help="highest, or default: TF32 on a GPU, for every runner",
     )
-    add("--rounds", type=int, metavar="N", help=f"samples of each; {_ROUNDS}")
+    add("--rounds", type=count, metavar="N", help=f"samples of each; {_ROUNDS}")
     add("--json", type=Path, metavar="PATH", help="append every sample to a file")
     add("--from", dest="source", type=Path, metavar="PATH", help="show stored results")
-    add("--plot", type=Path, metavar="DIR", help="draw what is shown")
+    add("--plot", type=Path, metavar="DIR", help="draw what is shown into a directory")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -89,25 +101,45 @@ def run(options: argparse.Namespace) -> int:
     console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
     if options.list:
         return _list(console)
+    _refuse_unused(options)
+    _check_paths(options)
     groups = _stored(options) if options.source else _measured(options)
-    for group in groups:
-        console.print(draw_table(table.title(group), table.HEADER, table.rows(group)))
-        for line in table.left_out(group):
-            console.print(line)
-    for sentence in table.sentences(groups):
-        console.print(sentence)
+    _show(groups, console)
     if options.plot:
         from parity.bench.plots import draw
 
         for path in draw(groups, options.plot):
             console.print(f"plot: {path}")
-    wrong = [
-        timed
-        for group in groups
-        for timed in group.runners.values()
-        if timed.skipped.startswith("wrong")
-    ]
+    wrong = [one for group in groups for one in group.runners.values() if one.wrong]
     return 1 if wrong else 0
+
+
+def _refuse_unused(options: argparse.Namespace) -> None:
+    """Refuse options that would do nothing to stored results."""
+    for name, default in _WITHOUT_FROM.items():
+        if options.source and getattr(options, name) != default:
+            raise ValueError(
+                f"bench: --{name} must not come with --from: stored results are shown "
+                "as they are. Leave out one."
+            )
+
+
+def _check_paths(options: argparse.Namespace) -> None:
+    """Refuse what cannot be written before anything is measured."""
+    if options.json:
+        check_writable("bench", "json", options.json)
+    if options.plot:
+        check_installed("bench", options.plot)
+        check_directory("bench", "plot", options.plot)
+
+
+def _show(groups: list[store.Group], console: Console) -> None:
+    for group in groups:
+        console.print(draw_table(table.title(group), table.HEADER, table.rows(group)))
+        for line in table.left_out(group):
+            console.print(line)
+    for sentence in (table.LEGEND, *table.sentences(groups)):
+        console.print(sentence)
 
 
 def _list(console: Console) -> int:
@@ -129,34 +161,68 @@ def _stored(options: argparse.Namespace) -> list[store.Group]:
 
 def _measured(options: argparse.Namespace) -> list[store.Group]:
     plan = _plan(options)
+    try:
+        with _progress() as tell:
+            groups = measure(plan, lambda: _line(options, plan.settings), tell)
+    except KeyboardInterrupt:
+        if plan.path:
+            _say(f"what is done is in {plan.path}: the same command goes on from there")
+        raise
+    commit = _commit()
+    older = {group.run.get("commit", "") for group in groups} - {commit}
+    if older and commit:
+        _say(
+            f"{plan.path} has results of another commit, {', '.join(sorted(older))}: "
+            "these were not measured again. Give another file to do so."
+        )
+    return groups
+
+
+def _line(options: argparse.Namespace, settings: Settings) -> store.Line:
+    """Where, with what and how this run is."""
     rate = product_rate(
-        plan.settings.device,
-        plan.settings.cores,
-        options.dtype,
-        plan.settings.precision,
+        settings.device, settings.cores, options.dtype, settings.precision
     )
-    line = {
+    return {
         "kind": "run",
         "environment": environment(),
         "commit": _commit(),
         "command": options.command,
-        "settings": asdict(plan.settings),
+        "settings": asdict(settings),
         "product_rate": rate,
     }
-    status = Console(stderr=True)
-    if not status.is_terminal:
-        return measure(plan, line, lambda _: None)
-    with status.status("starting") as shown:
-        return measure(plan, line, shown.update)
+
+
+@contextmanager
+def _progress() -> Iterator[Tell]:
+    """Tells what is done: on a terminal in one line, else in one for each work."""
+    console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    if console.is_terminal:
+        with console.status("starting") as shown:
+            yield lambda text: shown.update(escape(text))
+        return
+    told = set()
+
+    def tell(text: str) -> None:
+        work = text.partition(":")[0]
+        if work not in told:
+            told.add(work)
+            console.print(work)
+
+    yield tell
+
+
+def _say(sentence: str) -> None:
+    print(f"lstm-parity: bench: {sentence}", file=sys.stderr)  # noqa: T201
 
 
 def _plan(options: argparse.Namespace) -> Plan:
     available = cores_here()
     cores = len(available) if options.cores is None else options.cores
-    if not 1 <= cores <= len(available):
+    if cores > len(available):
         raise ValueError(
-            f"bench: --cores {cores} must be within 1 and {len(available)}: these are "
-            "the cores of this process. Give fewer."
+            f"bench: --cores {cores} must be at most {len(available)}: these are the "
+            "cores of this process. Give fewer."
         )
     usual = _ON_GPU if options.device == "gpu" else _USUAL
     runners = options.runner or list(_QUICK if options.quick else usual)

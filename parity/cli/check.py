@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ import parity
 from parity import plot
 from parity.cases import CASES, DRAWS_PER_SHAPE, random_case
 from parity.cli.check_file import check_file
+from parity.cli.options import check_writable, count, number as whole
 from parity.convert.refuse import printable
 from parity.convert.write import write_bytes
 from parity.html import page
@@ -68,9 +68,9 @@ def _add_what(add: Callable[..., Any]) -> None:
     )
     add("--input", metavar="NPY", help="sequences (T, *B, I) for FILE, not random ones")
     add("--batch-first", action="store_true", help="those of --input are (*B, T, I)")
-    add("--random", type=_count, metavar="N", help="check N drawn sizes and weights")
-    add("--seed", type=_number, default=0, metavar="S", help="of the draws and inputs")
-    add("--start", type=_number, metavar="K", help="the first draw's number")
+    add("--random", type=count, metavar="N", help="check N drawn sizes and weights")
+    add("--seed", type=whole, default=0, metavar="S", help="of the draws and inputs")
+    add("--start", type=whole, metavar="K", help="the first draw's number")
 
 
 def _add_how(add: Callable[..., Any]) -> None:
@@ -89,9 +89,10 @@ def run(options: argparse.Namespace) -> int:
     _refuse_unused(options)
     for name in ("json", "html", "plot"):
         if getattr(options, name):
-            _check_writable(name, getattr(options, name))
+            check_writable("check", name, getattr(options, name))
     if options.plot:
-        plot.check_possible(options.plot)
+        plot.check_suffix(options.plot)
+        plot.check_installed("check", options.plot)
     settings = {"precision": options.precision, "device": _device(options.device)}
     console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
     problems: list[str] = []
@@ -109,18 +110,6 @@ def run(options: argparse.Namespace) -> int:
     if problems:
         return 2
     return 0 if all(report.ok for report in reports) else 1
-
-
-def _number(text: str, least: int = 0) -> int:
-    if not text.isdecimal() or int(text) < least:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} must be a whole number of {least} or more"
-        )
-    return int(text)
-
-
-def _count(text: str) -> int:
-    return _number(text, least=1)
 
 
 def _refuse_unused(options: argparse.Namespace) -> None:
@@ -199,20 +188,6 @@ def _progress(items: Any, what: str) -> Iterator[Any]:
     """The items, with a bar on a terminal's standard error."""
     console = Console(stderr=True)
     yield from track(items, what, console=console, disable=not console.is_terminal)
-
-
-def _check_writable(name: str, path: Path) -> None:
-    """Refuse a path for what is written before the check runs, not after."""
-    if path.is_dir():
-        raise ValueError(
-            f"check: --{name} {path} must be a file: it is a directory. Name one in it."
-        )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise ValueError(
-            f"check: --{name} {path} must be writable: the rights on it, or on its "
-            "directory, forbid it. Give another path."
-        )
 
 
 def _write_all(

@@ -1,0 +1,57 @@
+"""What commands share: numbers in options, and refusing a path before the work."""
+
+import argparse
+import os
+from pathlib import Path
+
+
+def number(text: str, least: int = 0) -> int:
+    """A whole number of an option."""
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} must be a whole number of {least} or more"
+        )
+    return int(text)
+
+
+def count(text: str) -> int:
+    """A whole number of an option that is at least one."""
+    return number(text, least=1)
+
+
+def check_writable(command: str, name: str, path: Path) -> None:
+    """Refuse a path for what is written before the command runs, not after.
+
+    Raises:
+        ValueError: If it is a directory, or the system forbids to write it.
+    """
+    if path.is_dir():
+        raise ValueError(
+            f"{command}: --{name} {path} must be a file: it is a directory. Name one "
+            "in it."
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _check_rights(command, name, path, path if path.exists() else path.parent)
+
+
+def check_directory(command: str, name: str, path: Path) -> None:
+    """Make a directory to write into, or refuse it, before the command runs.
+
+    Raises:
+        ValueError: If it is a file, or the system forbids to write into it.
+    """
+    if path.exists() and not path.is_dir():
+        raise ValueError(
+            f"{command}: --{name} {path} must be a directory: it is a file. Name "
+            "another."
+        )
+    path.mkdir(parents=True, exist_ok=True)
+    _check_rights(command, name, path, path)
+
+
+def _check_rights(command: str, name: str, path: Path, where: Path) -> None:
+    if not os.access(where, os.W_OK):
+        raise ValueError(
+            f"{command}: --{name} {path} must be writable: the rights on it, or on its "
+            "directory, forbid it. Give another path."
+        )
