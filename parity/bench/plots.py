@@ -143,8 +143,6 @@ def _lines(curve: Curve, groups: list[Group]) -> dict[str, dict[int, Range]]:
 
 
 def _curve(curve: Curve, lines: dict[str, dict[int, Range]], group: Group) -> "Figure":
-    from matplotlib.ticker import LogLocator, NullFormatter
-
     figure, axes = _empty(height=4.2)
     for name in _in_order(lines):
         sizes, ranges = zip(*sorted(lines[name].items()), strict=True)
@@ -154,14 +152,23 @@ def _curve(curve: Curve, lines: dict[str, dict[int, Range]], group: Group) -> "F
     axes.set_xscale("log", base=2)
     axes.set_xticks(sizes, [f"{size}" for size in sizes])
     axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    _ticks(axes.yaxis, [a for line in lines.values() for a, _, _ in line.values()])
     axes.set_xlabel(curve.along)
     axes.set_ylabel(curve.unit)
     axes.grid(visible=True, color="0.92")
     _label(figure, axes, curve.title, group)
     return figure
+
+
+def _ticks(axis: Any, values: list[float]) -> None:
+    """Plain numbers on a logarithmic axis, closer ones where little is shown."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    few = max(values) > 10 * min(values)
+    subs = (1.0, 2.0, 5.0) if few else (1.0, 1.2, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
+    axis.set_major_locator(LogLocator(subs=subs))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _empty(height: float) -> tuple["Figure", Any]:
@@ -172,7 +179,7 @@ def _empty(height: float) -> tuple["Figure", Any]:
 
 
 def _label(figure: "Figure", axes: Any, title: str, group: Group) -> None:
-    """A title, and the runners' names beside what is drawn, where they cover nothing."""
+    """A title, and the runners beside what is drawn, where they cover nothing."""
     axes.set_title(f"{title}: {group.key['mode']}\n{where(group)}", fontsize=10)
     _ = figure.legend(
         *axes.get_legend_handles_labels(), loc="outside right upper", fontsize=7
@@ -261,7 +268,7 @@ CURVES = (
         sweep="steps",
         size=_STEPS,
         along="time steps T",
-        title="Growth of the process in the first call",
+        title="Growth of the process in a call",
         unit="MB",
         # A process grows by pages, and has some left from before.
         of=_fact(1e-6, "peak_bytes", least=1.0),

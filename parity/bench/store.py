@@ -176,8 +176,9 @@ def _take(group: Group, line: Line) -> None:
     timed = group.runners.setdefault(name, Timed(name))
     if line["kind"] == "sample":
         timed.samples.append(line["seconds"])
-    elif line["kind"] == "skipped":
+        return
+    if line["kind"] == "skipped":
         timed.skipped = line["reason"]
         timed.samples.clear()
-    else:
-        timed.facts |= {k: v for k, v in line.items() if k not in ("kind", "runner")}
+    others = ("kind", "runner", "reason", "round")
+    timed.facts |= {k: v for k, v in line.items() if k not in others}

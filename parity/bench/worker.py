@@ -50,19 +50,15 @@ class _Runner:
         self.program, self.settings = None, settings
         build, problem = build_with(self.maker), work.case.draw()
         self.program = program = build(work, problem, settings)
-        _forget_memory()
-        before = _memory("VmRSS")
-        start = time.perf_counter()
-        program.finish(program.call())
-        first_call = time.perf_counter() - start
-        peak = _memory("VmHWM") - before
+        first_call = self._time(1)
+        peak_bytes = self._growth()
         values = program.values(sparse(problem, expected.rows))
         error, tensor = worst(work, values, expected)
         self.calls = self._calls()
         return {
             **program.facts,
             "first_call": first_call,
-            "peak_bytes": max(peak, 0),
+            "peak_bytes": peak_bytes,
             "error": error,
             "tensor": tensor,
             "calls": self.calls,
@@ -71,6 +67,13 @@ class _Runner:
     def sample(self) -> float:
         """Seconds of a call, over as many as make a sample."""
         return self._time(self.calls)
+
+    def _growth(self) -> int:
+        """Bytes that the process grows by in a call; the first one loads code, too."""
+        _forget_memory()
+        before = _memory("VmRSS")
+        _ = self._time(1)
+        return max(0, _memory("VmHWM") - before)
 
     def _calls(self) -> int:
         once = min(self._time(1) for _ in range(WARM_UP))
