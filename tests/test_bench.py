@@ -12,6 +12,7 @@ from parity.bench import measure as rounds, store, table
 from parity.bench.measure import Plan, measure
 from parity.bench.runner import RUNNERS
 from parity.bench.settings import Settings
+from parity.bench.verify import Expected
 from parity.bench.works import select
 
 
@@ -206,9 +207,10 @@ def wrong_runners(monkeypatch):
     return [*mistakes, "missing", "right"]
 
 
-def test_only_what_is_right_is_timed(wrong_runners, tmp_path, capsys):
+def test_only_what_is_right_is_timed(wrong_runners, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("parity.cli.bench.product_rate", lambda *_: 1e9)
     path = tmp_path / "a.jsonl"
-    options = ["--case", "article", "--mode", "backward", "--rounds", "8"]
+    options = ["--case", "article", "--mode", "backward", "--rounds", "2"]
     for name in wrong_runners:
         options += ["--runner", name]
     assert main(["bench", *options, "--cores", "1", "--json", str(path)]) == 1
@@ -227,7 +229,22 @@ def test_only_what_is_right_is_timed(wrong_runners, tmp_path, capsys):
         "right": "",
     }
     assert [name for name, one in group.runners.items() if one.samples] == ["right"]
-    assert len(group.runners["right"].samples) == 8
+    assert len(group.runners["right"].samples) == 2
     assert group.runners["gradient"].facts["tensor"] == "d_weight_hh_l0"
     for name, reason in found.items():
         assert not reason or f"{name}: {reason}\n" in shown.out
+
+
+def test_a_process_that_ended_is_started_again(wrong_runners):
+    processes = rounds.Processes(["raises"], Settings())
+    try:
+        first = processes._running["raises"].process
+        first.kill()
+        first.join()
+        (work,) = select(["article"], ["forward"])
+        request = ("prepare", work, Settings(), Expected([0], {}))
+        found = processes.ask("raises", *request)
+        assert found == (False, "failed: OverflowError: the first line")
+    finally:
+        processes.close()
+    assert not processes._running["raises"].process.is_alive()

@@ -148,6 +148,19 @@ def test_results_of_another_commit_are_named(tmp_path, capsys, monkeypatch):
     )
 
 
+def test_an_interruption_says_how_to_go_on(tmp_path, capsys, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("parity.cli.bench.measure", interrupted)
+    path = tmp_path / "a.jsonl"
+    assert main(["bench", "--json", str(path)]) == 130
+    assert capsys.readouterr().err == (
+        f"lstm-parity: bench: what is done is in {path}: the same command goes on from "
+        "there\n"
+    )
+
+
 def test_cases_and_runners_are_listed(capsys):
     assert main(["bench", "--list"]) == 0
     out = capsys.readouterr().out

@@ -57,6 +57,14 @@ def test_each_wrong_tensor_is_found(mode):
         assert (error > tolerance.BUDGETS["float32"], tensor) == (True, name)
 
 
+def test_a_wrong_gradient_is_found_in_what_a_step_of_descent_leaves():
+    expected, values = right("train")
+    for name, before in TINY.draw().params.items():
+        wrong = before + (values[name] - before) * np.float32(1.01)
+        error, tensor = worst(work_of("train"), values | {name: wrong}, expected)
+        assert (error > tolerance.BUDGETS["float32"], tensor) == (True, name)
+
+
 def test_one_wrong_row_is_found_in_outputs_and_in_gradients():
     expected, values = right("backward")
     for name, rows in (("ys", 1), ("h_n", 1), ("d_xs", 1), ("d_weight_hh_l0", 0)):
