@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -56,7 +57,25 @@ RUNNERS: dict[str, tuple[str, tuple[Any, ...]]] = {
 OURS, TORCH = "lstm_jax", "torch"
 
 
+# Packages that are not installed with us, and what installs them.
+INSTALLED_BY = {"haiku": "dm-haiku", "equinox": "equinox", "keras": "keras"}
+
+
 def build_with(name: str) -> Build:
-    """The function that builds the programs of a runner."""
+    """The function that builds the programs of a runner.
+
+    Where the runner's library is not installed, the function says so.
+    """
     module, arguments = RUNNERS[name]
-    return import_module(f"parity.bench.peers.{module}").builder(*arguments)
+    try:
+        peer = import_module(f"parity.bench.peers.{module}")
+    except ModuleNotFoundError as error:
+        if error.name not in INSTALLED_BY:
+            raise
+        return partial(_absent, error.name)
+    return peer.builder(*arguments)
+
+
+def _absent(package: str, *_: Any) -> NoReturn:
+    install = f"pip install {INSTALLED_BY[package]}"
+    raise Unsupported(f"{package} is not installed: {install}")
