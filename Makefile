@@ -42,7 +42,7 @@ test-all: test slow
 	$(PIP) --no-deps BeatNet==1.1.3
 	@touch $@
 
-slow: .venv/installed-test .venv/installed-beatnet
+slow: .venv/installed-test .venv/installed-beatnet .venv/installed-peers
 	$(PYTEST) -m slow
 
 lint: .venv/installed-test

@@ -225,7 +225,8 @@ def test_only_what_is_right_is_timed(wrong_runners, tmp_path, capsys, monkeypatc
         "dies later": "failed: its process ended (9)",
         "raises": "failed: OverflowError: the first line",
         "unsupported": "unsupported: it was told so",
-        "missing": "unsupported: it needs no_such_library, which is not installed",
+        "missing": "unsupported: no_such_library is not installed: pip install "
+        "no_such_library",
         "right": "",
     }
     assert [name for name, one in group.runners.items() if one.samples] == ["right"]

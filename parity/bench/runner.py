@@ -59,6 +59,10 @@ RUNNERS: dict[str, Maker] = {
 OURS, TORCH = "lstm_jax", "torch"
 
 
+# Packages that are not installed with us, and what installs them.
+INSTALLED_BY = {"haiku": "dm-haiku", "equinox": "equinox", "keras": "keras"}
+
+
 def build_with(maker: Maker) -> Build:
     """The function that builds the programs of a runner.
 
@@ -69,4 +73,5 @@ def build_with(maker: Maker) -> Build:
     try:
         return import_module(module).builder(*arguments)
     except ModuleNotFoundError as error:
-        raise Unsupported(f"it needs {error.name}, which is not installed") from None
+        install = f"pip install {INSTALLED_BY.get(error.name or '', error.name)}"
+        raise Unsupported(f"{error.name} is not installed: {install}") from None

@@ -9,6 +9,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from parity.bench.runner import Maker, Program, Unsupported, build_with
 from parity.bench.settings import Settings
 from parity.bench.verify import Expected, sparse, worst
@@ -48,6 +50,7 @@ class _Runner:
     ) -> dict[str, Any]:
         """Build and verify; the facts, among them the error in roundings."""
         self.program, self.settings = None, settings
+        jax.config.update("jax_enable_x64", work.case.dtype == "float64")
         build, problem = build_with(self.maker), work.case.draw()
         self.program = program = build(work, problem, settings)
         first_call = self._time(1)

@@ -42,13 +42,22 @@ class Model:
     carry: Any = None
     one_bias: bool = False
     backend: str = "xla"
-    place: Callable[[Any, str], Any] = lambda arrays, _: arrays
+    place: Callable[[Any, str], Any] = lambda arrays, _: jax.tree.map(
+        jnp.asarray, arrays
+    )
 
 
 def program(model: Model, work: Work, problem: Problem, settings: Settings) -> Program:
     """The model's program for a work, compiled."""
     make = {"forward": _forward, "backward": _backward, "train": _train, "step": _step}
-    return make[work.mode](model, problem, settings)
+    with jax.default_matmul_precision(precision_of(settings)):
+        return make[work.mode](model, problem, settings)
+
+
+def precision_of(settings: Settings) -> str | None:
+    """What to ask of JAX; None is its default: TF32 on a GPU, which a CPU has not."""
+    wanted = (settings.device, settings.precision) == ("gpu", "highest")
+    return "highest" if wanted else None
 
 
 def _forward(model: Model, problem: Problem, settings: Settings) -> Program:
@@ -192,11 +201,23 @@ class Cell(NamedTuple):
     carry: Callable[[int, int], Any] | None = None
 
 
+def plain(work: Work, problem: Problem) -> None:
+    """Refuse what an LSTM of the textbook has not."""
+    spec = work.case.spec
+    found = {
+        "resets": problem.resets is not None,
+        "projection": spec.proj_size,
+        "option to leave biases out": not spec.bias,
+    }
+    missing = [feature for feature, asked in found.items() if asked]
+    if missing:
+        raise Unsupported(f"it has no {' and no '.join(missing)}")
+
+
 def stack_of(cell: Cell, work: Work, problem: Problem) -> Model:
     """Layers and directions of a library that has one of each."""
+    plain(work, problem)
     spec = work.case.spec
-    if problem.resets is not None:
-        raise Unsupported("it has no resets")
     layers, directions = range(spec.num_layers), range(spec.num_directions)
     keys = [spec.layer_keys(k, d)[:4] for k in layers for d in directions]
     params = []

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
 
 import lstm_jax
-from parity.bench.peers.harness import Model, Outputs, program
+from parity.bench.peers.harness import Model, Outputs, precision_of, program
 from parity.bench.runner import Build, Program, Unsupported
 from parity.bench.settings import Settings
 from parity.bench.works import Work
@@ -32,8 +32,7 @@ def _build(
     if split is not None:
         _set_devices(settings)
     chosen = _chosen(backend, work, problem, settings)
-    precision = None if settings.device == "cpu" else settings.precision
-    call = partial(lstm_jax.lstm, backend=backend, precision=precision)
+    call = partial(lstm_jax.lstm, backend=backend, precision=precision_of(settings))
 
     def run(params: Any, xs: jax.Array) -> Outputs:
         ys, (h, c) = call(params, xs, resets=problem.resets)
