@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from math import prod
 from typing import Any, NamedTuple
 
 import jax
@@ -12,20 +13,20 @@ from jaxtyping import Array
 
 from lstm_jax._types import LayerParams, LSTMState
 from lstm_jax.recurrence import (
-    GateSequences,
     Masks,
     Options,
     Weights,
     accumulator,
-    product,
     recurrence,
 )
 
 Run = Callable[[LSTMState, Any], tuple[LSTMState, Array]]
 
-# Steps whose input product is made at once. Long enough for one large product, short
-# enough that its result is still in the cache when the recurrence reads it.
-CHUNK = 16
+# Elements of the gates of a chunk. Enough for large products of the inputs and of the
+# weights' gradients, few enough that what one loop writes is in the cache of a core
+# when the next reads it; but not fewer steps than so many, nor more.
+CHUNK_ELEMENTS = 2**19
+CHUNK_STEPS = (8, 512)
 
 
 class Chunks(NamedTuple):
@@ -95,15 +96,14 @@ def _direction(
 
     def run(state: LSTMState, inputs: tuple[Array, Masks]) -> tuple[LSTMState, Array]:
         xs, masks = inputs
-        gates, weights = input_product(options, params, xs)
+        weights = weights_of(params, xs.dtype)
         with jax.named_scope("recurrence"):
-            hs, state = recurrence(options, gates, weights, state, masks, reset_state)
+            hs, state = recurrence(options, xs, weights, state, masks, reset_state)
         return state, hs
 
     body = run if chunks.remat is None else jax.checkpoint(run)
-    over = partial(
-        _over_chunks, body, length=chunks.remat or CHUNK, reverse=options.reverse
-    )
+    length = chunks.remat or _chunk_length(xs.shape[:-1], len(params.weight_hh))
+    over = partial(_over_chunks, body, length=length, reverse=options.reverse)
     if chunks.truncate is None:
         state, hs = over(state, (xs, masks))
     else:
@@ -144,18 +144,26 @@ def place(
     return params, _placed(state, xs, (params, masks, reset_state)), reset_state
 
 
-def input_product(
-    options: Options, params: LayerParams, xs: Array
-) -> tuple[GateSequences, Weights]:
-    """The input's share of the gates, bias included, and what multiplies the state."""
-    weight_ih, *weights = jax.tree.map(
-        lambda a: a.T.astype(xs.dtype),
+def weights_of(params: LayerParams, dtype: jnp.dtype) -> Weights:
+    """The weights in the type of the products, the biases added."""
+    weight_ih, weight_hh, weight_hr = jax.tree.map(
+        lambda a: a.astype(dtype),
         (params.weight_ih, params.weight_hh, params.weight_hr),
     )
-    with jax.named_scope("input_product"):
-        gates = product(xs, weight_ih, options.precision) + params.bias
-        i, f, g, o = jnp.split(gates, 4, axis=-1)
-    return (i, f, g, o), Weights(*weights)
+    bias = None if params.bias_ih is None else params.bias
+    return Weights(weight_ih, weight_hh, bias, weight_hr)  # type: ignore[arg-type]
+
+
+def _chunk_length(shape: tuple[Any, ...], gates: int) -> int:
+    """Steps of a chunk of inputs `(T, *B)`: a divisor of T if there is a near one."""
+    steps, *batch = shape
+    least, most = CHUNK_STEPS
+    if not all(isinstance(size, int) for size in shape):
+        return most
+    length = CHUNK_ELEMENTS // max(1, prod(batch) * gates)
+    length = min(max(length, least), most)
+    near = range(length, length // 2, -1)
+    return next((k for k in near if steps % k == 0), length)
 
 
 def _over_chunks(

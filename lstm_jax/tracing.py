@@ -24,7 +24,7 @@ from lstm_jax._types import (
     StateLike,
 )
 from lstm_jax.inputs import Arrays, common_dtype, layers_of, prepare, read
-from lstm_jax.layer import input_product, join, place
+from lstm_jax.layer import join, place, weights_of
 from lstm_jax.recurrence import Gates, Masks, Options, forward
 
 
@@ -122,8 +122,8 @@ def _direction(
 ) -> Trace:
     """All steps of one direction of a layer."""
     params, state, reset_state = place(params, xs, state, masks, reset_state)
-    product, weights = input_product(options, params, xs)
-    _, states, gates = forward(options, product, weights, state, masks, reset_state)
+    weights = weights_of(params, xs.dtype)
+    _, states, gates = forward(options, xs, weights, state, masks, reset_state)
     if masks.valid is not None:
         valid = masks.valid[..., None]
         gates = Gates(*(jnp.where(valid, gate, 0) for gate in gates))

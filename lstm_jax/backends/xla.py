@@ -1,5 +1,7 @@
 """The plain XLA backend: every spec, every device, every transform."""
 
+from math import prod
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
@@ -7,6 +9,10 @@ from jaxtyping import Array
 from lstm_jax._types import LayerParams, LSTMSpec, LSTMState
 from lstm_jax.layer import Chunks, run_layer
 from lstm_jax.recurrence import Masks, Options, Precision
+
+# Rows from which features come first: below, a product is bound by reading its weights,
+# and those of the inputs of many steps are better done at once.
+MANY_ROWS = 4
 
 
 def unsupported(spec: LSTMSpec) -> str | None:
@@ -27,7 +33,8 @@ def run(
     chunks: Chunks,
 ) -> tuple[Array, LSTMState]:
     """Run the layers one after the other, see `lstm_jax.backends.run`."""
-    options, after = Options(precision=precision), []
+    options = Options(precision=precision, features_first=_features_first(spec, xs))
+    after = []
     for index, layer in enumerate(layers):
         first = index * spec.num_directions
         rows = slice(first, first + spec.num_directions)
@@ -36,3 +43,15 @@ def run(
             xs, new = run_layer(options, layer, xs, before, masks, reset, chunks=chunks)
         after.append(new)
     return xs, jax.tree.map(lambda *parts: jnp.concatenate(parts), *after)
+
+
+def _features_first(spec: LSTMSpec, xs: Array) -> bool:
+    """Whether outputs alone are computed with features before rows.
+
+    Only on a CPU, and not where the batch may lie on several devices: the rows are no
+    longer an axis of their own. In `shard_map` each device has rows to itself.
+    """
+    batch, mesh = xs.shape[1:-1], jax.sharding.get_abstract_mesh()
+    many = all(isinstance(size, int) for size in batch) and prod(batch) >= MANY_ROWS
+    manual = not mesh.empty and mesh.are_all_axes_manual
+    return spec.platform == "cpu" and many and (manual or jax.device_count() == 1)
