@@ -25,7 +25,7 @@ Run = Callable[[LSTMState, Any], tuple[LSTMState, Array]]
 # Elements of the gates of a chunk. Enough for large products of the inputs and of the
 # weights' gradients, few enough that what one loop writes is in the cache of a core
 # when the next reads it; but not fewer steps than so many, nor more.
-CHUNK_ELEMENTS = 2**19
+CHUNK_ELEMENTS = 2**18
 CHUNK_STEPS = (8, 512)
 
 
@@ -162,7 +162,7 @@ def _chunk_length(shape: tuple[Any, ...], gates: int) -> int:
         return most
     length = CHUNK_ELEMENTS // max(1, prod(batch) * gates)
     length = min(max(length, least), most)
-    near = range(length, length // 2, -1)
+    near = sorted(range(length // 2 + 1, 2 * length), key=lambda k: abs(k - length))
     return next((k for k in near if steps % k == 0), length)
 
 

@@ -229,11 +229,28 @@ def recurrence(
 
 @recurrence.defjvp
 def _recurrence_jvp(options: Options, primals: tuple, tangents: tuple) -> tuple:
+    final, states, gates = forward(options, *primals)
+    outputs = _tangents(options, primals, (states, gates), tangents)
+    return (states.h, final), outputs
+
+
+# Checkpointed: the backward pass is given the gates and states, and not the seven
+# sequences that are made of them. Fresh memory is slow, and this is most of it.
+@partial(jax.checkpoint, static_argnums=0, prevent_cse=False)
+def _tangents(
+    options: Options,
+    primals: tuple,
+    known: tuple[LSTMState, Gates],
+    tangents: tuple,
+) -> tuple[Array, LSTMState]:
+    """Tangents of the outputs: linear in those of the arguments."""
     xs, weights, state, masks, reset_state = primals
     d_xs, d_weights, d_state, _, d_reset_state = tangents
-    final, states, (i, f, g, o) = forward(options, *primals)
-    h_in, c_in = _incoming(options, state, states, masks, reset_state)
+    states, (i, f, g, o) = known
     tanh_c = jnp.tanh(states.c)
+    if masks.valid is None and weights.weight_hr is None:  # nothing else was done to it
+        states = LSTMState((o * tanh_c).astype(states.h.dtype), states.c)
+    h_in, c_in = _incoming(options, state, states, masks, reset_state)
     # The only places where a weight's tangent enters: one product over all steps each.
     multiply = partial(product, precision=options.precision)
     d_gates = multiply(xs, d_weights.weight_ih) + multiply(d_xs, weights.weight_ih)
@@ -254,7 +271,7 @@ def _recurrence_jvp(options: Options, primals: tuple, tangents: tuple) -> tuple:
     linear = partial(_linear_step, options, weights, d_reset_state)
     inputs = (d_gates, d_outputs, slopes, masks)
     d_final, d_hs = lax.scan(linear, d_state, inputs, reverse=options.reverse)
-    return (states.h, final), (d_hs, d_final)
+    return d_hs, d_final
 
 
 class Slopes(NamedTuple):
