@@ -21,6 +21,9 @@ import jax.numpy as jnp
 import numpy as np
 
 BUDGETS = {"float64": 32.0, "float32": 32.0, "bfloat16": 4.0, "float16": 4.0}
+# A rounding to TF32 in roundings of float32: it keeps 10 bits of 23. The budget is then
+# as large a share of a number as that of bfloat16.
+TF32 = 2.0**13
 NOISE_RUNS = 4
 # A known mistake is named where it explains the wrong numbers within so many roundings,
 # so many times better than the right LSTM: it decides what is said, not what passes.
@@ -60,6 +63,16 @@ def from_runs(runs: np.ndarray, steps: bool) -> Exact:
     axes = tuple(a for a in range(change.ndim) if not (steps and a == 1))
     noise = change.max(axis=axes, initial=0)
     return Exact(value, np.atleast_1d(noise), steps)
+
+
+def budget(dtype: str, *, tf32: bool = False) -> float:
+    """The budget of a type, where products of float32 are TF32's or not.
+
+    Example:
+        >>> budget("float32"), budget("float32", tf32=True) * eps_of("float32")
+        (32.0, 0.03125)
+    """
+    return BUDGETS[dtype] * (TF32 if tf32 and dtype == "float32" else 1.0)
 
 
 def eps_of(dtype: str) -> float:

@@ -16,6 +16,7 @@ import pytest
 from jax.experimental import rnn
 
 from parity import tolerance
+from parity.bench.oracle import values_of
 from parity.bench.peers import jax_rnn
 from parity.bench.peers.harness import Model, precision_of, program
 from parity.bench.peers.stacked import LAYOUT, stacked, unstacked
@@ -51,7 +52,7 @@ def name_of(work: Work) -> str:
 
 @cache
 def expected_of(work: Work) -> Expected:
-    return expect(work, work.case.draw())
+    return expect(work, values_of(work.case))
 
 
 def error(work: Work, built: Program) -> float:
@@ -124,7 +125,7 @@ ON_DEVICES = """
 import json, sys
 from parity.bench.runner import RUNNERS, build_with
 from parity.bench.settings import Settings
-from parity.bench.verify import expect, sparse, worst
+from parity.bench.verify import expect, oracle_of, sparse, worst
 from parity.bench.works import Work
 from parity.cases import Case
 
@@ -134,7 +135,7 @@ for mode in ("backward", "train"):
     work = Work(case=Case(name="", **sizes), mode=mode)
     problem = work.case.draw()
     built = build(work, problem, Settings(cores=2))
-    expected = expect(work, problem)
+    expected = expect(work, oracle_of(problem))
     values = built.values(sparse(problem, expected.rows))
     found.append([built.facts["backend"], *worst(work, values, expected)])
 print(json.dumps(found))

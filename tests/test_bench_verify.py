@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from parity import tolerance
-from parity.bench.verify import RATE, expect, rows_of, sparse, worst
+from parity.bench.verify import RATE, expect, oracle_of, rows_of, sparse, worst
 from parity.bench.works import Work
 from parity.cases import Case
 from parity.sides import of_oracle
@@ -21,7 +21,7 @@ def work_of(mode, case=TINY):
 def right(mode):
     """What the oracle itself gives a work, rounded, as a runner's numbers."""
     problem = TINY.draw()
-    expected = expect(work_of(mode), problem)
+    expected = expect(work_of(mode), oracle_of(problem))
     whole = of_oracle(sparse(problem, expected.rows))
     label = {"d_": "all"}
     found = {

@@ -6,9 +6,8 @@ of them for a sample, and begins with another of them, so that a machine that sl
 slows all.
 """
 
-import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,13 +15,14 @@ from typing import Any
 
 from parity import tolerance
 from parity.bench import store
+from parity.bench.oracle import Expect, expecting
 from parity.bench.runner import RUNNERS, Maker
 from parity.bench.settings import Settings
-from parity.bench.verify import Expected, expect
+from parity.bench.spawn import SPAWN, given
+from parity.bench.verify import Expected
 from parity.bench.worker import serve
 from parity.bench.works import Work
 
-_SPAWN = multiprocessing.get_context("spawn")
 # So many seconds a process has to make a work ready, or to give a sample.
 PATIENCE = 900.0
 
@@ -44,8 +44,8 @@ class Process:
     """A runner's process, and the pipe to it."""
 
     def __init__(self, maker: Maker, settings: Settings) -> None:
-        self.pipe, theirs = _SPAWN.Pipe()
-        self.process = _SPAWN.Process(target=serve, args=(maker, theirs), daemon=True)
+        self.pipe, theirs = SPAWN.Pipe()
+        self.process = SPAWN.Process(target=serve, args=(maker, theirs), daemon=True)
         with _pinned(settings):
             self.process.start()
         theirs.close()
@@ -101,20 +101,14 @@ def _pinned(settings: Settings) -> Iterator[None]:
         "JAX_PLATFORMS": "cuda" if settings.device == "gpu" else settings.device,
         "KERAS_BACKEND": "jax",
     }
-    before = {name: os.environ.get(name) for name in variables}
     cores = cores_here()
-    os.environ.update(variables)
     if settings.device == "cpu":
         _pin(cores[: settings.cores])
     try:
-        yield
+        with given(variables):
+            yield
     finally:
         _pin(cores)
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def cores_here() -> list[int]:
@@ -139,29 +133,41 @@ def measure(
     """
     before = store.read_to_continue(plan.path) if plan.path else []
     finished = {group.identity: group for group in store.groups(before)}
-    found, run = [], {}
+    old = {work: _finished(work, plan, finished) for work in plan.works}
+    missing = [work for work, group in old.items() if group is None]
+    if not missing:
+        return [group for group in old.values() if group]
+    run = describe()
+    store.append(plan.path, run)
     with ExitStack() as stack:
-        processes = None
-        for work in plan.works:
-            old = finished.get(tuple(_key(work, plan.settings).values()))
-            if old and old.covers(plan.runners, plan.rounds, plan.settings.seconds):
-                found.append(old)
-                continue
-            if processes is None:
-                run = describe()
-                store.append(plan.path, run)
-                processes = Processes(plan.runners, plan.settings)
-                _ = stack.callback(processes.close)
-            found += store.groups([run, *_kept(work, plan, processes, tell)])
-    return found
+        expect = stack.enter_context(expecting(missing, _ahead(plan.settings)))
+        processes = Processes(plan.runners, plan.settings)
+        _ = stack.callback(processes.close)
+        for work in missing:
+            lines = _kept(_measure(work, plan, processes, expect, tell), plan.path)
+            old[work] = store.groups([run, *lines])[0]
+    return [group for group in old.values() if group]
 
 
-def _kept(
-    work: Work, plan: Plan, processes: Processes, tell: Tell
-) -> Iterator[store.Line]:
+def _finished(
+    work: Work, plan: Plan, finished: Mapping[tuple[Any, ...], store.Group]
+) -> store.Group | None:
+    """What is stored of a work, if it is all that is asked for."""
+    group = finished.get(tuple(_key(work, plan.settings).values()))
+    seconds = plan.settings.seconds
+    enough = group and group.covers(plan.runners, plan.rounds, seconds)
+    return group if enough else None
+
+
+def _ahead(settings: Settings) -> int:
+    """How many processes may run the oracle while a runner is timed."""
+    return max(1, settings.cores // 4) if settings.device == "gpu" else 0
+
+
+def _kept(lines: Iterator[store.Line], path: Path | None) -> Iterator[store.Line]:
     """The lines of a work, each of them kept as soon as it is known."""
-    for line in _measure(work, plan, processes, tell):
-        store.append(plan.path, line)
+    for line in lines:
+        store.append(path, line)
         yield line
 
 
@@ -176,13 +182,13 @@ def _key(work: Work, settings: Settings) -> dict[str, Any]:
 
 
 def _measure(
-    work: Work, plan: Plan, processes: Processes, tell: Tell
+    work: Work, plan: Plan, processes: Processes, expect: Expect, tell: Tell
 ) -> Iterator[store.Line]:
     """One work: each runner made ready and verified, then the rounds."""
     title = f"{work.case.name}, {work.mode}"
     yield {"kind": "work", **_key(work, plan.settings), "flops": work.flops}
     tell(f"{title}: the oracle")
-    expected, ready = expect(work, work.case.draw()), []
+    expected, ready = expect(work), []
     for name in plan.runners:
         tell(f"{title}: {name} is made ready")
         reason, facts = _prepare(processes, name, work, expected)
@@ -217,7 +223,7 @@ def _prepare(
     ok, answer = processes.ask(name, "prepare", work, processes.settings, expected)
     if not ok:
         return answer, {}
-    budget = tolerance.BUDGETS[work.case.dtype]
+    budget = tolerance.budget(work.case.dtype, tf32=processes.settings.tf32)
     if not answer["error"] <= budget:
         error = f"{answer['tensor']} is {answer['error']:.3g} roundings from exact"
         return f"wrong: {error}, the budget is {budget:.0f}", answer

@@ -68,7 +68,8 @@ def _finish(figure: "Figure", group: Group) -> None:
     facts = group.run["environment"]
     versions = [f"{name} {facts[name]}" for name in _VERSIONS if name in facts]
     commit = [f"commit {group.run['commit']}"] if group.run.get("commit") else []
-    words = [facts.get("processor", ""), *versions, *commit, facts.get("date", "")]
+    machine = facts.get("gpu", facts.get("processor", ""))
+    words = [machine, *versions, *commit, facts.get("date", "")]
     footer = textwrap.fill(", ".join(filter(None, words)), 150)
     _ = figure.supxlabel(footer, fontsize=6, color="0.4")
 
@@ -268,7 +269,7 @@ CURVES = (
         sweep="steps",
         size=_STEPS,
         along="time steps T",
-        title="Growth of the process in a call",
+        title="Memory of a call",
         unit="MB",
         # A process grows by pages, and has some left from before.
         of=_fact(1e-6, "peak_bytes", least=1.0),

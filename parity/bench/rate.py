@@ -1,29 +1,80 @@
 """How fast the machine multiplies matrices: what a share of its speed is a share of."""
 
 import time
+import warnings
+from collections.abc import Callable
+from typing import Any
 
 # Rows of the square matrices: large enough to be bound by arithmetic.
 SIZES = {"cpu": 2048, "gpu": 8192}
 TRIES = 8
+# Products queued on a GPU for one time, so that the gap between two does not count.
+QUEUED = 5
 
 
 def product_rate(device: str, cores: int, dtype: str, precision: str) -> float:
     """Operations a second of torch's product of two large matrices, the best of a few.
 
     With "highest" a GPU multiplies without TF32.
+
+    Raises:
+        ValueError: If `device` is "gpu" and torch has none.
     """
     import torch
 
+    if device == "gpu" and not torch.cuda.is_available():
+        raise ValueError(
+            "bench: --device gpu must be a GPU that torch has, too: it finds none. "
+            "Install torch for CUDA, or use --device cpu."
+        )
     torch.set_num_threads(cores)
-    torch.backends.cuda.matmul.allow_tf32 = precision != "highest"
+    set_tf32(device == "gpu" and precision != "highest")
     size, kind = SIZES[device], "cuda" if device == "gpu" else "cpu"
     a, b = torch.randn(2, size, size, device=kind).to(getattr(torch, dtype))
-    best = float("inf")
-    for _ in range(TRIES):
-        start = time.perf_counter()
-        c = a @ b
-        if device == "gpu":
-            torch.cuda.synchronize()
-        best = min(best, time.perf_counter() - start)
-        del c
-    return 2 * size**3 / best
+    seconds = _on_gpu if device == "gpu" else _on_cpu
+    out = a @ b
+    return 2 * size**3 / min(seconds(torch.matmul, a, b, out) for _ in range(TRIES))
+
+
+def gpu_name() -> str:
+    """What torch calls its GPU."""
+    import torch
+
+    return torch.cuda.get_device_name()
+
+
+def _on_cpu(product: Callable[..., Any], a: Any, b: Any, out: Any) -> float:
+    start = time.perf_counter()
+    _ = product(a, b, out=out)
+    return time.perf_counter() - start
+
+
+def _on_gpu(product: Callable[..., Any], a: Any, b: Any, out: Any) -> float:
+    """Seconds of a product, by the GPU's own clock."""
+    import torch
+
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    start.record()
+    for _ in range(QUEUED):
+        _ = product(a, b, out=out)
+    end.record()
+    torch.cuda.synchronize()
+    return start.elapsed_time(end) / 1000 / QUEUED
+
+
+def set_tf32(allowed: bool) -> None:
+    """Let torch's float32 products on a GPU be TF32's, or not.
+
+    Torch has two sets of switches since 2.9 and refuses to run where they disagree.
+    """
+    import torch
+
+    backends: Any = torch.backends
+    cuda, cudnn = backends.cuda, backends.cudnn
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the first set is to go
+        cudnn.allow_tf32 = cuda.matmul.allow_tf32 = allowed
+    switches: list[Any] = [cuda.matmul, cudnn, getattr(cudnn, "rnn", None)]
+    for switch in switches:
+        if hasattr(switch, "fp32_precision"):
+            switch.fp32_precision = "tf32" if allowed else "ieee"

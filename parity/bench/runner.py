@@ -25,13 +25,15 @@ class Program:
     `call` does the work once and returns when it is done, or, on a GPU, when it is
     queued; `finish` waits for what `call` returned. `values` runs it on a given problem
     of the same shapes and names the results as torch does. `facts` are seconds of
-    compiling, bytes, the backend.
+    compiling, bytes, the backend. `peak`, asked for after the first call, gives the
+    bytes of a device that a call takes; without it, the process's growth is taken.
     """
 
     call: Callable[[], Any]
     finish: Callable[[Any], Any]
     values: Callable[[Problem], Mapping[str, Array]]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    peak: Callable[[], int] | None = None
 
 
 Build = Callable[[Work, Problem, Settings], Program]

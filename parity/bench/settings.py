@@ -16,3 +16,8 @@ class Settings:
     cores: int = 1
     precision: str = "highest"
     seconds: float = 0.1
+
+    @property
+    def tf32(self) -> bool:
+        """Whether float32 products may be TF32's."""
+        return self.device == "gpu" and self.precision != "highest"

@@ -20,8 +20,8 @@ FLAX = ("linen ", "nnx ")
 
 LEGEND = (
     "torch / it: torch's time over this one's, so above 1 it is faster; of product "
-    "rate: operations a second, of those of one large product; memory: growth of "
-    "the process in a call; error: in roundings of the type."
+    "rate: operations a second, of those of one large product; memory: what a call "
+    "takes of a GPU's, or what the process grows by; error: in roundings of the type."
 )
 
 

@@ -14,6 +14,7 @@ from parity import tolerance
 from parity.bench.works import Work
 from parity.cases import Cotangents, Problem
 from parity.sides import of_oracle
+from parity.sides.names import Key
 from parity.tolerance import Exact
 
 Array = np.ndarray
@@ -31,21 +32,34 @@ class Expected(NamedTuple):
     values: dict[str, Exact]
 
 
+class Values(NamedTuple):
+    """The oracle's numbers of a few rows, and the parameters they belong to."""
+
+    rows: list[int]
+    params: Mapping[str, Array]
+    found: dict[Key, Exact]
+
+
 def rows_of(problem: Problem) -> list[int]:
     """A few rows, the first and the last among them."""
     batch = problem.xs.shape[1]
     return sorted({int(k) for k in np.linspace(0, batch - 1, ROWS)})
 
 
-def expect(work: Work, problem: Problem) -> Expected:
-    """The oracle's numbers for the rows that are compared."""
+def oracle_of(problem: Problem) -> Values:
+    """The oracle's numbers for the rows that are compared: most of the time."""
     rows = rows_of(problem)
     few = problem._replace(
         xs=problem.xs[:, rows],
         resets=None if problem.resets is None else problem.resets[:, rows],
         cotangents=Cotangents(*(a[:1, :, rows] for a in problem.cotangents)),
     )
-    found = of_oracle(few)
+    return Values(rows, problem.params, of_oracle(few))
+
+
+def expect(work: Work, values: Values) -> Expected:
+    """What a runner must give for a work, of the oracle's numbers of its case."""
+    rows, params, found = values
     outputs = {name: a for (name, which), a in found.items() if not which}
     gradients = {name: a for (name, which), a in found.items() if which == "all"}
     if work.mode in ("forward", "step"):
@@ -56,7 +70,7 @@ def expect(work: Work, problem: Problem) -> Expected:
         rows,
         {
             name: _descended(value, gradients[f"d_{name}"])
-            for name, value in problem.params.items()
+            for name, value in params.items()
         },
     )
 

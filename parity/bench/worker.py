@@ -54,7 +54,7 @@ class _Runner:
         build, problem = build_with(self.maker), work.case.draw()
         self.program = program = build(work, problem, settings)
         first_call = self._time(1)
-        peak_bytes = self._growth()
+        peak_bytes = self._growth() if program.peak is None else program.peak()
         values = program.values(sparse(problem, expected.rows))
         error, tensor = worst(work, values, expected)
         self.calls = self._calls()

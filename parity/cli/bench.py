@@ -15,7 +15,7 @@ from rich.markup import escape
 import parity
 from parity.bench import store, table
 from parity.bench.measure import Plan, Tell, cores_here, measure
-from parity.bench.rate import product_rate
+from parity.bench.rate import gpu_name, product_rate
 from parity.bench.runner import RUNNERS
 from parity.bench.settings import Settings
 from parity.bench.works import MODES, TAGS, select
@@ -188,12 +188,17 @@ def _line(options: argparse.Namespace, settings: Settings) -> store.Line:
     )
     return {
         "kind": "run",
-        "environment": environment(),
+        "environment": environment() | _gpu(settings),
         "commit": _commit(),
         "command": options.command,
         "settings": asdict(settings),
         "product_rate": rate,
     }
+
+
+def _gpu(settings: Settings) -> dict[str, str]:
+    """The name of the GPU that torch takes, and so does jax, if it runs on one."""
+    return {"gpu": gpu_name()} if settings.device == "gpu" else {}
 
 
 @contextmanager

@@ -184,7 +184,30 @@ def _ready(call: Any, values: Any, facts: Any, settings: Settings) -> Program:
             values=values,
             facts=facts,
         )
-    return Program(call=call, finish=jax.block_until_ready, values=values, facts=facts)
+    return Program(
+        call=call,
+        finish=jax.block_until_ready,
+        values=values,
+        facts=facts,
+        peak=peak_of(jax.devices()[0], facts),
+    )
+
+
+def peak_of(device: Any, facts: Mapping[str, Any]) -> Callable[[], int]:
+    """What gives the memory that calls from now on take, at the most.
+
+    The device knows its peak since the process began. Where no call from now on was
+    higher, it is what the compiler says: JAX forgets no peak.
+    """
+    start = device.memory_stats() or {}
+
+    def peak() -> int:
+        highest = (device.memory_stats() or {}).get("peak_bytes_in_use", 0)
+        if highest > start.get("peak_bytes_in_use", 0):
+            return highest - start["bytes_in_use"]
+        return facts.get("temp_bytes", 0) + facts.get("output_bytes", 0)
+
+    return peak
 
 
 class Cell(NamedTuple):

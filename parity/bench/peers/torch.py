@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from parity.bench.rate import set_tf32
 from parity.bench.runner import Array, Build, Program, Unsupported
 from parity.bench.settings import Settings
 from parity.bench.verify import RATE
@@ -24,18 +25,34 @@ def _build(work: Work, problem: Problem, settings: Settings) -> Program:
     if problem.resets is not None:
         raise Unsupported("it has no resets: a call for each step is no fair rival")
     torch.set_num_threads(settings.cores)
-    tf32 = settings.precision != "highest"
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = tf32
+    set_tf32(settings.tf32)
     device = torch.device("cuda" if settings.device == "gpu" else "cpu")
     module = lstm_of({k: tensor_of(a) for k, a in problem.params.items()}).to(device)
     make = {"forward": _forward, "backward": _backward, "train": _train, "step": _step}
     call, values = make[work.mode](module, problem, device)
-    wait = torch.cuda.synchronize if settings.device == "gpu" else lambda: None
+    on_gpu = settings.device == "gpu"
+    wait = torch.cuda.synchronize if on_gpu else lambda: None
     facts = {
-        "backend": "cudnn" if settings.device == "gpu" else "mkldnn",
+        "backend": "cudnn" if on_gpu else "mkldnn",
         "threads": torch.get_num_threads(),
     }
-    return Program(call=call, finish=lambda _: wait(), values=values, facts=facts)
+    return Program(
+        call=call,
+        finish=lambda _: wait(),
+        values=values,
+        facts=facts,
+        peak=partial(_peak, call) if on_gpu else None,
+    )
+
+
+def _peak(call: Callable[[], Any]) -> int:
+    """Bytes of the GPU's memory that a call takes."""
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    _ = call()
+    torch.cuda.synchronize()
+    return torch.cuda.max_memory_allocated() - before
 
 
 Pair = tuple[Callable[[], Any], Callable[[Problem], Mapping[str, Array]]]

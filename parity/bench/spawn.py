@@ -1,0 +1,23 @@
+"""Processes that begin anew, with variables of their own."""
+
+import multiprocessing
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+SPAWN = multiprocessing.get_context("spawn")
+
+
+@contextmanager
+def given(variables: Mapping[str, str]) -> Iterator[None]:
+    """What is started in here has these variables."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
