@@ -41,8 +41,9 @@ _ROUNDS = 9
 # What is timed where no runner is named: those which are installed with us.
 _QUICK = ("lstm_jax", "torch", "linen OptimizedLSTMCell")
 _USUAL = (
-    *("lstm_jax", "lstm_jax devices", "torch", "linen LSTMCell"),
-    *("linen OptimizedLSTMCell", "nnx LSTMCell", "nnx OptimizedLSTMCell"),
+    *("lstm_jax", "lstm_jax devices", "lstm_jax shard_map", "torch"),
+    *("linen LSTMCell", "linen OptimizedLSTMCell"),
+    *("nnx LSTMCell", "nnx OptimizedLSTMCell"),
 )
 _WITHOUT_FROM = {
     **dict.fromkeys(("case", "runner", "mode", "cores", "rounds", "json")),
