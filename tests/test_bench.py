@@ -208,7 +208,7 @@ def wrong_runners(monkeypatch):
 
 
 def test_only_what_is_right_is_timed(wrong_runners, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("parity.cli.bench.product_rate", lambda *_: 1e9)
+    monkeypatch.setattr("parity.cli.bench.rate_of", lambda *_: 1e9)
     path = tmp_path / "a.jsonl"
     options = ["--case", "article", "--mode", "backward", "--rounds", "2"]
     for name in wrong_runners:

@@ -1,13 +1,14 @@
 """The rounds: every runner in its own process, verified, then timed in turn.
 
 Thread pools of two libraries in one process fight for the cores, so each runner has a
-process of its own, pinned to the same cores; one works at a time. Each round asks all
+process of its own, _pinned to the same cores; one works at a time. Each round asks all
 of them for a sample, and begins with another of them, so that a machine that slows down
 slows all.
 """
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 from parity import tolerance
 from parity.bench import store
 from parity.bench.oracle import Expect, expecting
+from parity.bench.rate import product_rate
 from parity.bench.runner import RUNNERS, Maker
 from parity.bench.settings import Settings
 from parity.bench.spawn import SPAWN, given
@@ -109,6 +111,13 @@ def _pinned(settings: Settings) -> Iterator[None]:
             yield
     finally:
         _pin(cores)
+
+
+def rate_of(settings: Settings, dtype: str) -> float:
+    """The rate of a large product with the settings' cores, in a process of its own."""
+    known = (settings.device, settings.cores, dtype, settings.precision)
+    with _pinned(settings), ProcessPoolExecutor(1, SPAWN) as pool:
+        return pool.submit(product_rate, *known).result()
 
 
 def cores_here() -> list[int]:

@@ -14,8 +14,8 @@ from rich.markup import escape
 
 import parity
 from parity.bench import store, table
-from parity.bench.measure import Plan, Tell, cores_here, measure
-from parity.bench.rate import gpu_name, product_rate
+from parity.bench.measure import Plan, Tell, cores_here, measure, rate_of
+from parity.bench.rate import gpu_name
 from parity.bench.runner import RUNNERS
 from parity.bench.settings import Settings
 from parity.bench.works import MODES, TAGS, select
@@ -184,16 +184,13 @@ def _measured(options: argparse.Namespace) -> list[store.Group]:
 
 def _line(options: argparse.Namespace, settings: Settings) -> store.Line:
     """Where, with what and how this run is."""
-    rate = product_rate(
-        settings.device, settings.cores, options.dtype, settings.precision
-    )
     return {
         "kind": "run",
         "environment": environment() | _gpu(settings),
         "commit": _commit(),
         "command": options.command,
         "settings": asdict(settings),
-        "product_rate": rate,
+        "product_rate": rate_of(settings, options.dtype),
     }
 
 
