@@ -200,6 +200,7 @@ CASES = (
     ),
     Case(name="unbatched", batch=()),
     Case(name="two batch axes", batch=(2, 3)),
+    Case(name="many rows", num_layers=2, bidirectional=True, proj_size=2, batch=(9,)),
     Case(name="one step", steps=1),
     Case(name="saturated gates", scale=20.0),
     Case(name="a hundred steps", steps=100, hidden_size=32, input_size=16),

@@ -153,6 +153,25 @@ def test_a_function_that_returns_other_shapes_fails_without_gradients():
     )
 
 
+def test_outputs_without_gradients_are_checked_too():
+    """Where nothing is differentiated another program may run."""
+
+    @jax.custom_jvp
+    def spoilt(ys):
+        return 1.01 * ys
+
+    @spoilt.defjvp
+    def _right(primals, tangents):
+        return primals[0], tangents[0]
+
+    def run(params, xs, state):
+        ys, after = lstm_jax.lstm(params, xs, state)
+        return spoilt(ys), after
+
+    report = parity.check(torch.nn.LSTM(3, 4), run=run)
+    assert {row.tensor for row in report.rows if not row.ok} == {"ys"}
+
+
 def test_a_silent_detour_through_fewer_bits_fails():
     def half(params, xs, state):
         return lstm_jax.lstm(params, xs, state, dtype="bfloat16")

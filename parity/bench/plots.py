@@ -47,7 +47,7 @@ def draw(groups: list[Group], directory: Path) -> list[Path]:
             words = f"{name} {some[0].key['mode']} {where(some[0])}"
             path = directory / f"{words.replace(',', '').replace(' ', '-')}.png"
             _finish(figure, some[-1])
-            figure.savefig(path, dpi=120)
+            figure.savefig(path, dpi=120, metadata={"Software": None})
             written.append(path)
     return written
 

@@ -35,12 +35,22 @@ def of_jax(
 
 
 def outputs_of_jax(
-    run: Run, problem: Problem, change: Callable[..., Any]
+    run: Run,
+    problem: Problem,
+    change: Callable[..., Any] | None = None,
+    *,
+    precision: str = "highest",
+    device: Any = None,
 ) -> dict[Key, Array]:
-    """The outputs alone, with changed weights: one program for all changes."""
-    with _settings(problem, "highest", None):
-        params = change(problem.params, lstm_jax.spec_of(problem.params))
-        inputs = inputs_of(problem)._replace(params=params)
+    """The outputs alone, which another program may give; of changed weights, if asked.
+
+    It is one program for all changes.
+    """
+    with _settings(problem, precision, device):
+        inputs = inputs_of(problem)
+        if change is not None:
+            params = change(problem.params, lstm_jax.spec_of(problem.params))
+            inputs = inputs._replace(params=params)
         return by_key(_outputs(run, inputs, _masks(problem)), [])
 
 
