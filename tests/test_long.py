@@ -12,6 +12,7 @@ from flax import nnx
 from lstm_jax import LSTM, LSTMState, linen, lstm
 from tests.inputs import (
     B,
+    H,
     Inputs,
     P,
     T,
@@ -154,6 +155,22 @@ def test_the_forward_pass_takes_inputs_outputs_and_a_chunk() -> None:
     assert long.output_size_in_bytes > 9 * short.output_size_in_bytes
     assert long.temp_size_in_bytes == short.temp_size_in_bytes
     assert long.temp_size_in_bytes < long.output_size_in_bytes / 4
+
+
+def kept_of(steps: int) -> float:
+    """Bytes of a gradient that has no other use of the outputs, beside its inputs."""
+    params, xs, _ = cast(make_inputs(make_spec(), steps=steps), "float32")
+    gradient = jax.grad(lambda params: lstm(params, xs)[1].c.sum())
+    memory = jax.jit(gradient).lower(params).compile().memory_analysis()
+    assert memory is not None
+    return memory.temp_size_in_bytes
+
+
+def test_the_backward_pass_is_given_gates_and_cell() -> None:
+    """Five sequences `(T, B, H)`: what else it needs it makes of them, by chunks."""
+    few, many = 5120, 51200
+    sequence = 4 * B * H * (many - few)
+    assert kept_of(many) - kept_of(few) < 5.1 * sequence
 
 
 def test_a_stack_and_a_remainder_take_inputs_and_outputs_once_more() -> None:

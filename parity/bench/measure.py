@@ -1,7 +1,7 @@
 """The rounds: every runner in its own process, verified, then timed in turn.
 
 Thread pools of two libraries in one process fight for the cores, so each runner has a
-process of its own, _pinned to the same cores; one works at a time. Each round asks all
+process of its own, pinned to the same cores; one works at a time. Each round asks all
 of them for a sample, and begins with another of them, so that a machine that slows down
 slows all.
 """

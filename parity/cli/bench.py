@@ -19,7 +19,7 @@ from parity.bench.rate import gpu_name
 from parity.bench.runner import RUNNERS
 from parity.bench.settings import Settings
 from parity.bench.works import MODES, TAGS, select
-from parity.cli.options import check_directory, check_writable, count
+from parity.cli.options import add_command, check_directory, check_writable, count
 from parity.environment import environment
 from parity.plot import check_installed
 from parity.report import table as draw_table
@@ -57,17 +57,17 @@ _ON_GPU = ("lstm_jax xla", "lstm_jax cudnn", "torch", "linen OptimizedLSTMCell")
 
 def add_to(commands: Any) -> None:
     """Add the command and its options."""
-    parser = commands.add_parser(
+    add = add_command(
+        commands,
         "bench",
+        run,
         help="time LSTMs of several libraries on the same work",
         usage="python -m parity bench [options]",
         description=_DESCRIPTION,
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(run=run)
-    _add_what(parser.add_argument)
-    _add_how(parser.add_argument)
+    _add_what(add)
+    _add_how(add)
 
 
 def _add_what(add: Callable[..., Any]) -> None:
@@ -80,7 +80,8 @@ def _add_what(add: Callable[..., Any]) -> None:
     )
     add("--runner", action="append", metavar="NAME", help="a library; may be repeated")
     add("--mode", action="append", choices=MODES, help="may be repeated")
-    add("--dtype", default="float32", choices=parity.DTYPES, metavar="TYPE")
+    types = ", ".join(parity.DTYPES)
+    add("--dtype", default="float32", choices=parity.DTYPES, metavar="TYPE", help=types)
     add("--list", action="store_true", help="list cases and runners")
 
 

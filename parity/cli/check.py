@@ -15,7 +15,7 @@ import parity
 from parity import plot
 from parity.cases import CASES, DRAWS_PER_SHAPE, random_case
 from parity.cli.check_file import check_file
-from parity.cli.options import check_writable, count, number as whole
+from parity.cli.options import add_command, check_writable, count, number as whole
 from parity.convert.refuse import printable
 from parity.convert.write import write_bytes
 from parity.html import page
@@ -40,18 +40,17 @@ _NEEDS |= {"batch_first": "input", "start": "random"}
 
 def add_to(commands: Any) -> None:
     """Add the command and its options."""
-    parser = commands.add_parser(
+    add = add_command(
+        commands,
         "check",
+        run,
         help="compare torch with JAX: outputs, states and every gradient",
         usage="python -m parity check [FILE] [options]",
         description=_DESCRIPTION,
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(run=run)
-    _add_what(parser.add_argument)
-    _add_how(parser.add_argument)
-    add = parser.add_argument
+    _add_what(add)
+    _add_how(add)
     add("--json", type=Path, metavar="PATH", help="write every row to a file")
     add("--html", type=Path, metavar="PATH", help="write a page to look at")
     add("--plot", type=Path, metavar="PATH", help="write a figure: .png, .svg or .pdf")

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
+from parity.cli.options import add_command
 from parity.convert.dtypes import FLOATING
 from parity.convert.files import Contents, read
 from parity.convert.orbax_files import is_orbax
@@ -43,15 +44,14 @@ _FROM = ("torch", "torchscript", "pickle", "safetensors", "index", "npz", "msgpa
 
 def add_to(commands: Any) -> None:
     """Add the command and its options."""
-    parser = commands.add_parser(
+    add = add_command(
+        commands,
         "convert",
+        run,
         help="write the LSTMs of a file in another format",
         description=_DESCRIPTION,
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(run=run)
-    add = parser.add_argument
     add("src", metavar="SRC", help="the file to read; its bytes tell the format")
     add("dst", metavar="DST", help="the file to write; its suffix tells the format")
     add(

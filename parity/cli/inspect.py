@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from parity.cli.options import add_command
 from parity.convert.dtypes import is_floating
 from parity.convert.files import Contents, read
 from parity.convert.find import Broken, Found, survey
@@ -36,15 +37,14 @@ _MANGLED = re.compile(r"\.___torch_mangle_\d+")
 
 def add_to(commands: Any) -> None:
     """Add the command and its options."""
-    parser = commands.add_parser(
+    add = add_command(
+        commands,
         "inspect",
+        run,
         help="show every LSTM in a file: sizes, type, parameters",
         description=_DESCRIPTION,
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(run=run)
-    add = parser.add_argument
     add("file", metavar="FILE", help="the file, of any suffix: its bytes tell")
     add("--prefix", help="show the LSTM at this prefix alone")
     add("--all", action="store_true", help="show every tensor: name, shape, type")

@@ -2,7 +2,20 @@
 
 import argparse
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+
+def add_command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], int], **texts: str
+) -> Callable[..., Any]:
+    """Add a command with its texts; the function that adds its options."""
+    parser = commands.add_parser(
+        name, formatter_class=argparse.RawDescriptionHelpFormatter, **texts
+    )
+    parser.set_defaults(run=run)
+    return parser.add_argument
 
 
 def number(text: str, least: int = 0) -> int:

@@ -10,11 +10,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from parity.bench.peers.harness import Cell, program, stack_of
-from parity.bench.runner import Array, Build, Program
-from parity.bench.settings import Settings
+from parity.bench.peers.harness import Cell, built_of
+from parity.bench.runner import Array, Build
 from parity.bench.works import Work
-from parity.cases import Problem
 
 # By name, since type checkers take this file for the package if there is none.
 eqx: Any = import_module("equinox")
@@ -22,15 +20,11 @@ eqx: Any = import_module("equinox")
 
 def builder() -> Build:
     """Programs of Equinox."""
-    return _build
+    return built_of(_cell)
 
 
-def _build(work: Work, problem: Problem, settings: Settings) -> Program:
-    cell = _cell(work.case.hidden_size)
-    return program(stack_of(cell, work, problem), work, problem, settings)
-
-
-def _cell(hidden: int) -> Cell:
+def _cell(work: Work) -> Cell:
+    hidden = work.case.hidden_size
     return Cell(
         weights=_weights,
         fields=lambda cell: dict(zip(FIELDS, _arrays(cell), strict=True)),

@@ -10,24 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from parity.bench.peers.harness import Cell, program, stack_of
-from parity.bench.runner import Array, Build, Program
-from parity.bench.settings import Settings
-from parity.bench.works import Work
-from parity.cases import Problem
+from parity.bench.peers.harness import Cell, built_of
+from parity.bench.runner import Array, Build
 
 
 def builder(api: str, kind: str) -> Build:
     """Programs of `linen` or `nnx` with a kind of cell."""
-    return partial(_build, api, kind)
-
-
-def _build(
-    api: str, kind: str, work: Work, problem: Problem, settings: Settings
-) -> Program:
-    make = {"linen": _linen, "nnx": _nnx}
-    cell = make[api](kind, work.case.hidden_size)
-    return program(stack_of(cell, work, problem), work, problem, settings)
+    make = {"linen": _linen, "nnx": _nnx}[api]
+    return built_of(lambda work: make(kind, work.case.hidden_size))
 
 
 def _zeros(xs: jax.Array, hidden: int) -> tuple[jax.Array, jax.Array]:

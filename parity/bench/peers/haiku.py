@@ -6,12 +6,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from parity.bench.peers.harness import Cell, program, stack_of
+from parity.bench.peers.harness import Cell, built_of
 from parity.bench.peers.stacked import LAYOUT, stacked, unstacked
-from parity.bench.runner import Array, Build, Program
-from parity.bench.settings import Settings
+from parity.bench.runner import Array, Build
 from parity.bench.works import Work
-from parity.cases import Problem
 
 # By name, since type checkers take this file for the package if there is none.
 hk: Any = import_module("haiku")
@@ -22,15 +20,12 @@ NAME = "lstm/linear"
 
 def builder() -> Build:
     """Programs of Haiku."""
-    return _build
+    return built_of(_cell)
 
 
-def _build(work: Work, problem: Problem, settings: Settings) -> Program:
-    cell = _cell(work.case.hidden_size)
-    return program(stack_of(cell, work, problem), work, problem, settings)
+def _cell(work: Work) -> Cell:
+    hidden = work.case.hidden_size
 
-
-def _cell(hidden: int) -> Cell:
     def unroll(xs: jax.Array, reverse: bool) -> Any:
         zeros = jnp.zeros((xs.shape[1], hidden), xs.dtype)
         state = hk.LSTMState(zeros, zeros)

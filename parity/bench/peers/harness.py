@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from parity.bench.runner import Array, Program, Unsupported
+from parity.bench.runner import Array, Build, Program, Unsupported
 from parity.bench.settings import Settings
 from parity.bench.verify import RATE
 from parity.bench.works import Work
@@ -235,6 +235,16 @@ def plain(work: Work, problem: Problem) -> None:
     missing = [feature for feature, asked in found.items() if asked]
     if missing:
         raise Unsupported(f"it has no {' and no '.join(missing)}")
+
+
+def built_of(make: Callable[[Work], Cell]) -> Build:
+    """Programs of a library that has one direction of one layer."""
+
+    def build(work: Work, problem: Problem, settings: Settings) -> Program:
+        model = stack_of(make(work), work, problem)
+        return program(model, work, problem, settings)
+
+    return build
 
 
 def stack_of(cell: Cell, work: Work, problem: Problem) -> Model:

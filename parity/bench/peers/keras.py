@@ -6,12 +6,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from parity.bench.peers.harness import Cell, program, stack_of
+from parity.bench.peers.harness import Cell, built_of
 from parity.bench.peers.stacked import LAYOUT, stacked, unstacked
-from parity.bench.runner import Array, Build, Program, Unsupported
-from parity.bench.settings import Settings
+from parity.bench.runner import Array, Build, Unsupported
 from parity.bench.works import Work
-from parity.cases import Problem
 
 # By name, since type checkers take this file for the package if there is none.
 keras: Any = import_module("keras")
@@ -20,18 +18,14 @@ KERAS = LAYOUT["Keras"]
 
 def builder() -> Build:
     """Programs of Keras."""
-    return _build
+    return built_of(_cell)
 
 
-def _build(work: Work, problem: Problem, settings: Settings) -> Program:
+def _cell(work: Work) -> Cell:
     backend = keras.backend.backend()
     if backend != "jax":
         raise Unsupported(f"its backend is {backend}: set KERAS_BACKEND=jax")
-    cell = _cell(work.case.hidden_size, work.case.dtype)
-    return program(stack_of(cell, work, problem), work, problem, settings)
-
-
-def _cell(hidden: int, dtype: str) -> Cell:
+    hidden, dtype = work.case.hidden_size, work.case.dtype
     layers: dict[tuple[int, bool], Any] = {}
 
     def weights(torch: dict[str, Array], inputs: int, _: int) -> list[Any]:
