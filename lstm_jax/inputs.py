@@ -9,7 +9,8 @@ from jaxtyping import Array
 
 from lstm_jax import _checks
 from lstm_jax._types import DTypeLike, LayerParams, LSTMSpec, LSTMState
-from lstm_jax.recurrence import Masks, accumulator
+from lstm_jax.gates import accumulator
+from lstm_jax.recurrence import Masks
 
 
 class Arrays(NamedTuple):

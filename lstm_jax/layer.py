@@ -12,20 +12,16 @@ from jax import lax
 from jaxtyping import Array
 
 from lstm_jax._types import LayerParams, LSTMState
-from lstm_jax.recurrence import (
-    Masks,
-    Options,
-    Weights,
-    accumulator,
-    recurrence,
-)
+from lstm_jax.features_first import outputs_alone
+from lstm_jax.gates import Options, accumulator, weights_of
+from lstm_jax.recurrence import Masks, recurrence
 
 Run = Callable[[LSTMState, Any], tuple[LSTMState, Array]]
 
 # Elements of the gates of a chunk. Enough for large products of the inputs and of the
 # weights' gradients, few enough that what one loop writes is in the cache of a core
 # when the next reads it; but not fewer steps than so many, nor more.
-CHUNK_ELEMENTS = 2**18
+CHUNK_ELEMENTS = 2**19
 CHUNK_STEPS = (8, 512)
 
 
@@ -93,6 +89,22 @@ def _direction(
 ) -> tuple[Array, LSTMState]:
     """One direction of a layer: `h` of every step, and the state after."""
     params, state, reset_state = place(params, xs, state, masks, reset_state)
+    in_chunks = partial(_in_chunks, options, chunks)
+    if options.feature_blocks and masks.valid is None and masks.reset is None:
+        return outputs_alone(options, in_chunks, params, xs, state)
+    return in_chunks(params, xs, state, masks, reset_state)
+
+
+def _in_chunks(
+    options: Options,
+    chunks: Chunks,
+    params: LayerParams,
+    xs: Array,
+    state: LSTMState,
+    masks: Masks = Masks(),  # noqa: B008 - immutable
+    reset_state: LSTMState | None = None,
+) -> tuple[Array, LSTMState]:
+    """The same, fit to be differentiated: what is kept is made chunk by chunk."""
 
     def run(state: LSTMState, inputs: tuple[Array, Masks]) -> tuple[LSTMState, Array]:
         xs, masks = inputs
@@ -144,16 +156,6 @@ def place(
     return params, _placed(state, xs, (params, masks, reset_state)), reset_state
 
 
-def weights_of(params: LayerParams, dtype: jnp.dtype) -> Weights:
-    """The weights in the type of the products, the biases added."""
-    weight_ih, weight_hh, weight_hr = jax.tree.map(
-        lambda a: a.astype(dtype),
-        (params.weight_ih, params.weight_hh, params.weight_hr),
-    )
-    bias = None if params.bias_ih is None else params.bias
-    return Weights(weight_ih, weight_hh, bias, weight_hr)  # type: ignore[arg-type]
-
-
 def _chunk_length(shape: tuple[Any, ...], gates: int) -> int:
     """Steps of a chunk of inputs `(T, *B)`: a divisor of T if there is a near one."""
     steps, *batch = shape
@@ -162,6 +164,8 @@ def _chunk_length(shape: tuple[Any, ...], gates: int) -> int:
         return most
     length = CHUNK_ELEMENTS // max(1, prod(batch) * gates)
     length = min(max(length, least), most)
+    if steps < 2 * length:
+        return max(1, steps)
     near = sorted(range(length // 2 + 1, 2 * length), key=lambda k: abs(k - length))
     return next((k for k in near if steps % k == 0), length)
 

@@ -1,10 +1,10 @@
 """The recurrence over time and its derivative rule.
 
-Restates `lstm_step` for speed, twice. `forward` keeps every gate for the derivatives:
-the input's share of the gates is one product for all steps, and reaches the loop as
-four sequences, because XLA's CPU code for one stacked sequence, sliced in the loop, is
-several times slower. `_features_first` gives outputs alone, with features before rows:
-on a CPU the weights then need not be packed anew for the product of each step.
+Restates `lstm_step` for speed. `forward` keeps every gate for the derivatives. The
+input's share of the gates is one product for all steps, and reaches the loop as four
+sequences, because XLA's CPU code for one stacked sequence, sliced in the loop, is
+several times slower; narrow layers multiply inputs and state together on a CPU.
+`features_first.py` restates it once more, for outputs alone.
 
 The rule is a custom JVP. It takes the tangents of the weights *out of* the scan over
 steps (one product for all steps) and leaves a scan that is linear in the tangents.
@@ -13,29 +13,17 @@ product for each weight, never a sum over steps. Forward mode, reverse mode and 
 compositions all follow from it.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
-from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
-from lstm_jax._types import LSTMState, Precision
-
-
-class Weights(NamedTuple):
-    """Weights of one direction in torch's shapes, in the type of the products.
-
-    `bias` is the sum of the two, in the type of the gates; None where there is none.
-    """
-
-    weight_ih: Float[Array, "4H I"]
-    weight_hh: Float[Array, "4H P"]
-    bias: Float[Array, "4H"] | None
-    weight_hr: Float[Array, "P H"] | None
+from lstm_jax._types import LSTMState
+from lstm_jax.gates import Gates, Options, Weights, cell_of, product, times
 
 
 class Masks(NamedTuple):
@@ -49,63 +37,11 @@ class Masks(NamedTuple):
     reset: Bool[Array, "T ..."] | None = None
 
 
-class Gates(NamedTuple):
-    """Gates of every step, `(T, *B, H)` each."""
-
-    i: Array
-    f: Array
-    g: Array
-    o: Array
-
-
-@dataclass(frozen=True)
-class Options:
-    """Static options: direction of time, precision of the products, order of axes.
-
-    With `features_first` outputs alone are computed with features before rows.
-    """
-
-    reverse: bool = False
-    precision: Precision = None
-    features_first: bool = False
-
-
-def accumulator(dtype: jax.typing.DTypeLike) -> jnp.dtype:
-    """The type of sums, gates and cell for products of type `dtype`."""
-    dtype = jnp.dtype(dtype)
-    return dtype if dtype.itemsize >= 4 else jnp.dtype(jnp.float32)
-
-
-def product(x: Array, weight: Array, precision: Precision) -> Array:
-    """`x @ weight.T`, accumulated and returned in at least float32."""
-    return lax.dot_general(
-        x,
-        weight,
-        (((x.ndim - 1,), (1,)), ((), ())),
-        precision=precision,
-        preferred_element_type=accumulator(weight.dtype),
-    )
-
-
-def _times(x: Array, weight: Array, precision: Precision) -> Array:
-    """`x @ weight`: the same product with a weight that was transposed beforehand."""
-    dtype = accumulator(weight.dtype)
-    return jnp.matmul(x, weight, precision=precision, preferred_element_type=dtype)
-
-
 def _project(options: Options, weights: Weights, cell_output: Array) -> Array:
     h = cell_output.astype(weights.weight_hh.dtype)
     if weights.weight_hr is None:
         return h
     return product(h, weights.weight_hr, options.precision).astype(h.dtype)
-
-
-def _cell(inputs: list[Array], c: Array) -> tuple[Array, Array, Gates]:
-    """The gates of their inputs, and what they make of the cell: output and cell."""
-    i, f, o = (jax.nn.sigmoid(inputs[k]) for k in (0, 1, 3))
-    g = jnp.tanh(inputs[2])
-    c = f * c + i * g
-    return o * jnp.tanh(c), c, Gates(i, f, g, o)
 
 
 def _where(mask: Array, new: LSTMState, old: LSTMState) -> LSTMState:
@@ -135,67 +71,55 @@ def forward(
     reset_state: LSTMState | None,
 ) -> tuple[LSTMState, LSTMState, Gates]:
     """Scan over the steps: the final state, the state after each step, the gates."""
-    gates_x = _input_product(options, xs, weights)
-    weight_hh = weights.weight_hh.T
+    inputs, gates_of = _sums(options, xs, weights)
 
     def step(
-        state: LSTMState, inputs: tuple[list[Array], Masks]
+        state: LSTMState, inputs: tuple[Any, Masks]
     ) -> tuple[LSTMState, tuple[LSTMState, Gates]]:
         x, masks = inputs
         h, c = _before(masks, reset_state, state)
-        r = jnp.split(_times(h, weight_hh, options.precision), 4, axis=-1)
-        y, c, gates = _cell([a + b for a, b in zip(x, r, strict=True)], c)
+        y, c, gates = cell_of(gates_of(x, h), c)
         new = LSTMState(_project(options, weights, y), c)
         new = _after(masks, new, state)
         return new, (new, gates)
 
     final, (states, gates) = lax.scan(
-        step, state, (gates_x, masks), reverse=options.reverse
+        step, state, (inputs, masks), reverse=options.reverse
     )
     return final, states, gates
 
 
-def _input_product(options: Options, xs: Array, weights: Weights) -> list[Array]:
-    """The input's share of the gates, bias included: four `(T, *B, H)`."""
-    with jax.named_scope("input_product"):
-        gates = _times(xs, weights.weight_ih.T, options.precision)
-        gates = gates if weights.bias is None else gates + weights.bias
-        return jnp.split(gates, 4, axis=-1)
+def _sums(
+    options: Options, xs: Array, weights: Weights
+) -> tuple[Any, Callable[[Any, Array], list[Array]]]:
+    """What the scan is given of the inputs, and what sums the gates' inputs in a step.
 
-
-def _features_first(
-    options: Options, xs: Array, weights: Weights, state: LSTMState
-) -> tuple[Array, LSTMState]:
-    """Outputs and the final state alone, with features before rows.
-
-    Inputs and state are multiplied by their weights together. What is computed element
-    by element is flat: XLA's CPU code for a few rows at the end of a shape is slow.
+    That is the input's share of the gates, bias included, four `(T, *B, H)`; or, if
+    joined, the inputs as they are.
     """
-    (steps, *batch, inputs), (h, c) = xs.shape, state
-    rows, outputs, hidden = prod(batch), h.shape[-1], c.shape[-1]
-    multiply = partial(_times, precision=options.precision)
-    weight = jnp.concatenate([weights.weight_ih, weights.weight_hh], axis=1)
-    bias = jnp.zeros(4 * hidden, c.dtype) if weights.bias is None else weights.bias
-    bias = jnp.broadcast_to(bias[:, None], (4 * hidden, rows)).reshape(4 * c.size)
+    multiply = partial(times, precision=options.precision)
 
-    def step(state: tuple[Array, Array], x: Array) -> tuple[tuple[Array, Array], Array]:
-        h, c = state
-        factor = jnp.concatenate([x, h.reshape(outputs, rows)])
-        gates = multiply(weight, factor).reshape(bias.size) + bias
-        y, c, _ = _cell(jnp.split(gates, 4), c)
-        h = y.astype(h.dtype)
-        if weights.weight_hr is not None:
-            m = h.reshape(hidden, rows)
-            h = multiply(weights.weight_hr, m).astype(h.dtype).reshape(outputs * rows)
-        return (h, c), h
+    def with_bias(sums: Array) -> list[Array]:
+        sums = sums if weights.bias is None else sums + weights.bias
+        return jnp.split(sums, 4, axis=-1)
 
-    xs = jnp.swapaxes(xs.reshape(steps, rows, inputs), 1, 2)
-    h, c = (a.reshape(rows, a.shape[-1]).T.reshape(a.size) for a in state)
-    after, hs = lax.scan(step, (h, c), xs, reverse=options.reverse)
-    sizes = zip(after, (outputs, hidden), strict=True)
-    h, c = (a.reshape(size, rows).T.reshape(*batch, size) for a, size in sizes)
-    hs = jnp.swapaxes(hs.reshape(steps, outputs, rows), 1, 2)
-    return hs.reshape(steps, *batch, outputs), LSTMState(h, c)
+    if options.joined:
+        both = jnp.concatenate([weights.weight_ih, weights.weight_hh], axis=1).T
+
+        def joined(x: Array, h: Array) -> list[Array]:
+            return with_bias(multiply(jnp.concatenate([x, h], axis=-1), both))
+
+        return xs, joined
+
+    with jax.named_scope("input_product"):
+        shares = with_bias(multiply(xs, weights.weight_ih.T))
+    weight_hh = weights.weight_hh.T
+
+    def apart(x: list[Array], h: Array) -> list[Array]:
+        shares = jnp.split(multiply(h, weight_hh), 4, axis=-1)
+        return [a + b for a, b in zip(x, shares, strict=True)]
+
+    return shares, apart
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -220,9 +144,6 @@ def recurrence(
     Returns:
         `h` after each step (a row that has ended keeps its last) and the final state.
     """
-    plain = masks.valid is None and masks.reset is None
-    if options.features_first and plain:
-        return _features_first(options, xs, weights, state)
     final, states, _ = forward(options, xs, weights, state, masks, reset_state)
     return states.h, final
 

@@ -17,10 +17,11 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LONGEST_FUNCTION, LONGEST_FILE, MEDIAN_FUNCTION = 60, 400, 12
 
-# A module of lstm_jax may import those after it; two stand beside one of the chain.
+# A module of lstm_jax may import those after it; some stand beside one of the chain.
 CHAIN: list[str] = ["train", "model", "nnx", "stack", "inputs", "backends"]
-CHAIN += ["layer", "recurrence", "step", "_checks", "_types"]
+CHAIN += ["layer", "recurrence", "gates", "step", "_checks", "_types"]
 BESIDE = {"linen": "nnx", "init": "stack", "tracing": "stack", "lengths": "stack"}
+BESIDE["features_first"] = "recurrence"
 LEAF = "linen"
 PUBLIC_MODULES = {"backends", "linen", "nnx"}
 

@@ -14,10 +14,10 @@ from types import ModuleType
 
 from jaxtyping import Array
 
-from lstm_jax._types import LayerParams, LSTMSpec, LSTMState
+from lstm_jax._types import LayerParams, LSTMSpec, LSTMState, Precision
 from lstm_jax.backends import cudnn, xla
 from lstm_jax.layer import Chunks
-from lstm_jax.recurrence import Masks, Precision
+from lstm_jax.recurrence import Masks
 
 BACKENDS: dict[str, ModuleType] = {"xla": xla, "cudnn": cudnn}
 AUTO = ("xla",)

@@ -13,9 +13,9 @@ import jax.numpy as jnp
 from jax.experimental import rnn
 from jaxtyping import Array, Float
 
-from lstm_jax._types import LayerParams, LSTMSpec, LSTMState
+from lstm_jax._types import LayerParams, LSTMSpec, LSTMState, Precision
 from lstm_jax.layer import Chunks
-from lstm_jax.recurrence import Masks, Precision
+from lstm_jax.recurrence import Masks
 
 Layers = tuple[tuple[LayerParams, ...], ...]
 

@@ -1,0 +1,101 @@
+"""The recurrence with features before rows: outputs alone, on a CPU, of wide layers.
+
+XLA's CPU code packs the right factor of a product anew at each step. With states of
+`(H, B)` that is the state, not the weight.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from math import prod
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from lstm_jax._types import LayerParams, LSTMState
+from lstm_jax.gates import Options, cell_of, times, weights_of
+
+Differentiable = Callable[[LayerParams, Array, LSTMState], tuple[Array, LSTMState]]
+State = tuple[list[Array], list[Array]]  # h (one block if projected) and c, flat
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def outputs_alone(
+    options: Options,
+    differentiable: Differentiable,
+    params: LayerParams,
+    xs: Float[Array, "T ... I"],
+    state: LSTMState,
+) -> tuple[Float[Array, "T ... P"], LSTMState]:
+    """Run one direction over time, every row to its end.
+
+    Inputs and state are multiplied by their weights together, a block of units apart
+    from the others, so that XLA can run them at once. What is computed element by
+    element is flat: XLA's CPU code for a few rows at the end of a shape is slow.
+
+    Args:
+        options: Static options, `feature_blocks` not 0.
+        differentiable: The same function of the same arrays, for their derivatives.
+        params: Weights in the type of the cell.
+        xs: Inputs in the type of the products, `(T, *B, I)`.
+        state: State before the first step (the last, if reversed).
+
+    Returns:
+        `h` after each step and the final state.
+    """
+    del differentiable
+    (steps, *batch, inputs), (h, c), dtype = xs.shape, state, state.h.dtype
+    rows, weights = prod(batch), weights_of(params, xs.dtype)
+    multiply = partial(times, precision=options.precision)
+    units = partial(_units, options)
+    both = jnp.concatenate([weights.weight_ih, weights.weight_hh], axis=1)
+    bias = jnp.zeros(len(both), c.dtype) if weights.bias is None else weights.bias
+    bias = jnp.broadcast_to(bias[:, None], (len(both), rows))
+    of_units = list(zip(units(both, 4), _flat(units(bias, 4)), strict=True))
+
+    def cells(factor: Array, cs: list[Array]) -> tuple[list[Array], list[Array]]:
+        ys, after = [], []
+        for (weight, bias), before in zip(of_units, cs, strict=True):
+            sums = multiply(weight, factor).ravel() + bias
+            y, c, _ = cell_of(jnp.split(sums, 4), before)
+            ys.append(y.astype(dtype))
+            after.append(c)
+        return ys, after
+
+    def features(parts: list[Array]) -> Array:
+        return jnp.concatenate([a.reshape(-1, rows) for a in parts])
+
+    def step(state: State, x: Array) -> tuple[State, Array]:
+        hs, cs = state
+        hs, cs = cells(jnp.concatenate([x.T, features(hs)]), cs)
+        if weights.weight_hr is not None:
+            hs = [multiply(weights.weight_hr, features(hs)).astype(dtype).ravel()]
+        return (hs, cs), features(hs).T
+
+    h, c = (a.reshape(rows, a.shape[-1]).T for a in state)
+    hs = units(h, 1) if weights.weight_hr is None else [h]
+    before = _flat(hs), _flat(units(c, 1))
+    xs = xs.reshape(steps, rows, inputs)
+    after, ys = lax.scan(step, before, xs, reverse=options.reverse)
+    h, c = (features(parts).T.reshape(*batch, -1) for parts in after)
+    return ys.reshape(steps, *batch, h.shape[-1]), LSTMState(h, c)
+
+
+@outputs_alone.defjvp
+def _outputs_alone_jvp(
+    options: Options, differentiable: Differentiable, primals: tuple, tangents: tuple
+) -> tuple:
+    del options
+    return jax.jvp(differentiable, primals, tangents)
+
+
+def _units(options: Options, array: Array, count: int) -> list[Array]:
+    """`(count*H, n)` by units: `(count*H/k, n)` for each of the k blocks."""
+    units, last = array.shape[0] // (count * options.feature_blocks), array.shape[1]
+    parts = array.reshape(count, options.feature_blocks, units, last)
+    return [parts[:, k].reshape(-1, last) for k in range(options.feature_blocks)]
+
+
+def _flat(parts: list[Array]) -> list[Array]:
+    return [a.ravel() for a in parts]
