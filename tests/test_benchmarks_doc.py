@@ -54,16 +54,30 @@ def drawn(cores):
     columns = COLUMNS[cores]
     lines = [f"| | {' | '.join(head for head, _, _ in columns)} |"]
     lines.append(f"|---|{'---|' * len(columns)}")
+    before: list[list[dict]] = []  # ratios of the mode before, by column and run
     for mode in ("forward", "backward", "step"):
         each = [found(cores, mode, column) for column in columns]
         for case in each[0][0]:
             cells = [span([run[case] for run in runs]) for runs in each]
             lines.append(f"| {case}, {mode} | {' | '.join(cells)} |")
-        means = [[table.geometric_mean([*r.values()]) for r in runs] for runs in each]
         if len(each[0][0]) > 1:
-            cells = " | ".join(f"**{span(mean)}**" for mean in means)
-            lines.append(f"| **{mode}, geometric mean** | {cells} |")
+            lines.append(mean_line(f"{mode}, geometric mean", each))
+        if mode == "backward":
+            lines.append(mean_line("both, geometric mean", beside(before, each)))
+        before = each
     return "\n".join(lines)
+
+
+def beside(one, two):
+    """The ratios of two modes as those of one, by column and run."""
+    pairs = [zip(*runs, strict=True) for runs in zip(one, two, strict=True)]
+    return [[dict(enumerate([*a.values(), *b.values()])) for a, b in p] for p in pairs]
+
+
+def mean_line(name, each):
+    """The geometric means of each column, the span of its runs."""
+    means = [[table.geometric_mean([*run.values()]) for run in runs] for runs in each]
+    return f"| **{name}** | {' | '.join(f'**{span(mean)}**' for mean in means)} |"
 
 
 @pytest.mark.parametrize("cores", COLUMNS)
