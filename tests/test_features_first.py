@@ -86,16 +86,42 @@ def test_they_have_every_derivative(everywhere):
         jax.test_util.check_grads(loss, (params, xs), order=2)
 
 
-def test_gradients_are_those_of_rows_first(everywhere, monkeypatch):
+@pytest.mark.parametrize("options", [{}, {"remat": 2}, {"truncate": 3}], ids=str)
+def test_gradients_are_those_of_rows_first(options, everywhere, monkeypatch):
     params = lstm_jax.init_params(jax.random.key(0), input_size=3, hidden_size=4)
     xs = jax.random.normal(jax.random.key(1), (7, 6, 3))
     found = []
     for wide in (1, 5):
         monkeypatch.setattr(xla, "WIDE", wide)
         jax.clear_caches()
-        _, pullback = jax.vjp(lambda p, xs: lstm_jax.lstm(p, xs)[0], params, xs)
+        _, pullback = jax.vjp(
+            lambda p, xs: lstm_jax.lstm(p, xs, **options)[0], params, xs
+        )
         found.append(pullback(jnp.ones((7, 6, 4))))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-6), *found)
+
+
+def temporary(steps, function):
+    """Bytes that a program takes beside its inputs and outputs."""
+    params = lstm_jax.init_params(jax.random.key(0), input_size=3, hidden_size=4)
+    compiled = jax.jit(function).lower(params, jnp.ones((steps, 4, 3))).compile()
+    return compiled.memory_analysis().temp_size_in_bytes
+
+
+def test_they_take_no_more_memory_for_more_steps(everywhere):
+    short, long = (temporary(steps, lstm_jax.lstm) for steps in (500, 50000))
+    assert short == long
+
+
+@pytest.mark.parametrize("remat", [None, "sqrt"])
+def test_a_gradient_keeps_no_more_than_with_rows_first(remat, everywhere, monkeypatch):
+    def gradient(params, xs):
+        return jax.grad(lambda p: lstm_jax.lstm(p, xs, remat=remat)[1].c.sum())(params)
+
+    ours = temporary(50000, gradient)
+    monkeypatch.setattr(xla, "WIDE", 5)
+    jax.clear_caches()
+    assert ours < 1.05 * temporary(50000, gradient)
 
 
 @pytest.mark.parametrize(
