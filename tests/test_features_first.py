@@ -105,7 +105,9 @@ def temporary(steps, function):
     """Bytes that a program takes beside its inputs and outputs."""
     params = lstm_jax.init_params(jax.random.key(0), input_size=3, hidden_size=4)
     compiled = jax.jit(function).lower(params, jnp.ones((steps, 4, 3))).compile()
-    return compiled.memory_analysis().temp_size_in_bytes
+    memory = compiled.memory_analysis()
+    assert memory is not None
+    return memory.temp_size_in_bytes
 
 
 def test_they_take_no_more_memory_for_more_steps(everywhere):
