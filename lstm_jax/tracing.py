@@ -23,9 +23,9 @@ from lstm_jax._types import (
     Resets,
     StateLike,
 )
-from lstm_jax.gates import Gates, Options
+from lstm_jax.gates import Gates, Options, weights_of
 from lstm_jax.inputs import Arrays, common_dtype, layers_of, prepare, read
-from lstm_jax.layer import join, place, weights_of
+from lstm_jax.layer import join, place
 from lstm_jax.recurrence import Masks, forward
 
 
