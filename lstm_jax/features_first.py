@@ -4,11 +4,9 @@ XLA's CPU code packs the right factor of a product anew at each step. With state
 `(H, B)` that is the state, not the weight.
 """
 
-from collections.abc import Callable
 from functools import partial
 from math import prod
 
-import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
@@ -16,14 +14,11 @@ from jaxtyping import Array, Float
 from lstm_jax._types import LayerParams, LSTMState
 from lstm_jax.gates import Options, cell_of, times, weights_of
 
-Differentiable = Callable[[LayerParams, Array, LSTMState], tuple[Array, LSTMState]]
 State = tuple[list[Array], list[Array]]  # h (one block if projected) and c, flat
 
 
-@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def outputs_alone(
+def features_first(
     options: Options,
-    differentiable: Differentiable,
     params: LayerParams,
     xs: Float[Array, "T ... I"],
     state: LSTMState,
@@ -35,8 +30,7 @@ def outputs_alone(
     element is flat: XLA's CPU code for a few rows at the end of a shape is slow.
 
     Args:
-        options: Static options, `feature_blocks` not 0.
-        differentiable: The same function of the same arrays, for their derivatives.
+        options: Static options.
         params: Weights in the type of the cell.
         xs: Inputs in the type of the products, `(T, *B, I)`.
         state: State before the first step (the last, if reversed).
@@ -44,7 +38,6 @@ def outputs_alone(
     Returns:
         `h` after each step and the final state.
     """
-    del differentiable
     (steps, *batch, inputs), (h, c), dtype = xs.shape, state, state.h.dtype
     rows, weights = prod(batch), weights_of(params, xs.dtype)
     multiply = partial(times, precision=options.precision)
@@ -82,19 +75,11 @@ def outputs_alone(
     return ys.reshape(steps, *batch, h.shape[-1]), LSTMState(h, c)
 
 
-@outputs_alone.defjvp
-def _outputs_alone_jvp(
-    options: Options, differentiable: Differentiable, primals: tuple, tangents: tuple
-) -> tuple:
-    del options
-    return jax.jvp(differentiable, primals, tangents)
-
-
 def _units(options: Options, array: Array, count: int) -> list[Array]:
     """`(count*H, n)` by units: `(count*H/k, n)` for each of the k blocks."""
-    units, last = array.shape[0] // (count * options.feature_blocks), array.shape[1]
-    parts = array.reshape(count, options.feature_blocks, units, last)
-    return [parts[:, k].reshape(-1, last) for k in range(options.feature_blocks)]
+    units, last = array.shape[0] // (count * options.blocks), array.shape[1]
+    parts = array.reshape(count, options.blocks, units, last)
+    return [parts[:, k].reshape(-1, last) for k in range(options.blocks)]
 
 
 def _flat(parts: list[Array]) -> list[Array]:

@@ -47,14 +47,21 @@ class Options:
     """Static options: direction of time, precision of the products, their order.
 
     Where `joined`, inputs and state are multiplied by their weights together, step by
-    step. Where `feature_blocks` is not 0, outputs alone are computed with features
-    before rows, the units in so many blocks.
+    step. Where `by_gate`, a step has a product for each gate, in one call. `alone` is
+    how outputs are computed where nothing is to be differentiated: "" as they are
+    elsewhere, "joined" over all of T at once, or "features" before rows, with the units
+    in so many `blocks`. A loop has `unroll` steps in its body, and both directions of a
+    layer if `together`.
     """
 
     reverse: bool = False
     precision: Precision = None
     joined: bool = False
-    feature_blocks: int = 0
+    by_gate: bool = False
+    alone: str = ""
+    blocks: int = 1
+    unroll: int = 1
+    together: bool = False
 
 
 def accumulator(dtype: jax.typing.DTypeLike) -> jnp.dtype:
@@ -78,6 +85,27 @@ def times(x: Array, weight: Array, precision: Precision) -> Array:
     """`x @ weight`: the same product with a weight that was transposed beforehand."""
     dtype = accumulator(weight.dtype)
     return jnp.matmul(x, weight, precision=precision, preferred_element_type=dtype)
+
+
+def gates_apart(weight: Array) -> Array:
+    """A weight `(4H, K)` as `(4, K, H)`, for `times_each`."""
+    return jnp.swapaxes(weight.reshape(4, -1, weight.shape[1]), 1, 2)
+
+
+def times_each(x: Array, weights: Array, precision: Precision) -> list[Array]:
+    """`x @ weight` of each gate, `(*B, H)` each: one call with the gates as batch.
+
+    Rows of a gate's weight lie closer together than those of all four, and XLA leaves a
+    product of this size to one core.
+    """
+    sums = lax.dot_general(
+        jnp.broadcast_to(x, (4, *x.shape)),
+        weights,
+        (((x.ndim,), (1,)), ((0,), (0,))),
+        precision=precision,
+        preferred_element_type=accumulator(weights.dtype),
+    )
+    return list(sums)
 
 
 def cell_of(inputs: list[Array], c: Array) -> tuple[Array, Array, Gates]:

@@ -12,11 +12,12 @@ from jax import lax
 from jaxtyping import Array
 
 from lstm_jax._types import LayerParams, LSTMState
-from lstm_jax.features_first import outputs_alone
+from lstm_jax.features_first import features_first
 from lstm_jax.gates import Options, accumulator, weights_of
 from lstm_jax.recurrence import Masks, recurrence
 
 Run = Callable[[LSTMState, Any], tuple[LSTMState, Array]]
+Direction = Callable[..., tuple[Array, LSTMState]]
 
 # Elements of the gates of a chunk. Enough for large products of the inputs and of the
 # weights' gradients, few enough that what one loop writes is in the cache of a core
@@ -60,6 +61,8 @@ def run_layer(
     Returns:
         Outputs `(T, *B, D*P)`, zero where a row has ended, and the state after.
     """
+    if options.together and len(directions) == 2:
+        return _together(options, directions, xs, state, masks, reset_state, chunks)
     outputs, states = [], []
     for index, params in enumerate(directions):
         before, after_reset = jax.tree.map(
@@ -70,6 +73,23 @@ def run_layer(
         outputs.append(hs)
         states.append(after)
     return join(outputs, masks), jax.tree.map(lambda *parts: jnp.stack(parts), *states)
+
+
+def _together(
+    options: Options,
+    directions: tuple[LayerParams, ...],
+    xs: Array,
+    state: LSTMState,
+    masks: Masks,
+    reset_state: LSTMState | None,
+    chunks: Chunks,
+) -> tuple[Array, LSTMState]:
+    """Both directions in one loop: the reverse one runs forward over flipped inputs."""
+    params = jax.tree.map(lambda *both: jnp.stack(both), *directions)
+    turned = jax.tree.map(lambda a: jnp.stack([a, jnp.flip(a, 0)]), (xs, masks))
+    run = partial(_direction, options, chunks=chunks)
+    hs, after = jax.vmap(run)(params, turned[0], state, turned[1], reset_state)
+    return join([hs[0], jnp.flip(hs[1], 0)], masks), after
 
 
 def join(outputs: list[Array], masks: Masks) -> Array:
@@ -90,9 +110,55 @@ def _direction(
     """One direction of a layer: `h` of every step, and the state after."""
     params, state, reset_state = place(params, xs, state, masks, reset_state)
     in_chunks = partial(_in_chunks, options, chunks)
-    if options.feature_blocks and masks.valid is None and masks.reset is None:
-        return outputs_alone(options, in_chunks, params, xs, state)
-    return in_chunks(params, xs, state, masks, reset_state)
+    if not options.alone:
+        return in_chunks(params, xs, state, masks, reset_state)
+    alone = partial(_whole, replace(options, joined=True))
+    if options.alone == "features" and masks == Masks():
+        alone = partial(_features_first, options)
+    return _outputs(alone, in_chunks, params, xs, state, masks, reset_state)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _outputs(
+    alone: Direction, differentiable: Direction, *arrays: Any
+) -> tuple[Array, LSTMState]:
+    """`alone(*arrays)`, of which the derivatives are those of `differentiable`."""
+    del differentiable
+    return alone(*arrays)
+
+
+@_outputs.defjvp
+def _outputs_jvp(
+    alone: Direction, differentiable: Direction, primals: tuple, tangents: tuple
+) -> tuple:
+    del alone
+    return jax.jvp(differentiable, primals, tangents)
+
+
+def _features_first(
+    options: Options,
+    params: LayerParams,
+    xs: Array,
+    state: LSTMState,
+    masks: Masks,
+    reset_state: LSTMState | None,
+) -> tuple[Array, LSTMState]:
+    del masks, reset_state  # there are none
+    return features_first(options, params, xs, state)
+
+
+def _whole(
+    options: Options,
+    params: LayerParams,
+    xs: Array,
+    state: LSTMState,
+    masks: Masks,
+    reset_state: LSTMState | None,
+) -> tuple[Array, LSTMState]:
+    """All of time in one loop."""
+    weights = weights_of(params, xs.dtype)
+    with jax.named_scope("recurrence"):
+        return recurrence(options, xs, weights, state, masks, reset_state)
 
 
 def _in_chunks(
@@ -101,16 +167,14 @@ def _in_chunks(
     params: LayerParams,
     xs: Array,
     state: LSTMState,
-    masks: Masks = Masks(),  # noqa: B008 - immutable
-    reset_state: LSTMState | None = None,
+    masks: Masks,
+    reset_state: LSTMState | None,
 ) -> tuple[Array, LSTMState]:
     """The same, fit to be differentiated: what is kept is made chunk by chunk."""
 
     def run(state: LSTMState, inputs: tuple[Array, Masks]) -> tuple[LSTMState, Array]:
         xs, masks = inputs
-        weights = weights_of(params, xs.dtype)
-        with jax.named_scope("recurrence"):
-            hs, state = recurrence(options, xs, weights, state, masks, reset_state)
+        hs, state = _whole(options, params, xs, state, masks, reset_state)
         return state, hs
 
     body = run if chunks.remat is None else jax.checkpoint(run)

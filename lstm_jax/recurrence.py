@@ -23,7 +23,16 @@ from jax import lax
 from jaxtyping import Array, Bool, Float
 
 from lstm_jax._types import LSTMState
-from lstm_jax.gates import Gates, Options, Weights, cell_of, product, times
+from lstm_jax.gates import (
+    Gates,
+    Options,
+    Weights,
+    cell_of,
+    gates_apart,
+    product,
+    times,
+    times_each,
+)
 
 
 class Masks(NamedTuple):
@@ -83,10 +92,12 @@ def forward(
         new = _after(masks, new, state)
         return new, (new, gates)
 
-    final, (states, gates) = lax.scan(
-        step, state, (inputs, masks), reverse=options.reverse
-    )
+    final, (states, gates) = _scan(options, step, state, (inputs, masks))
     return final, states, gates
+
+
+def _scan(options: Options, step: Any, state: LSTMState, inputs: Any) -> Any:
+    return lax.scan(step, state, inputs, reverse=options.reverse, unroll=options.unroll)
 
 
 def _sums(
@@ -97,29 +108,38 @@ def _sums(
     That is the input's share of the gates, bias included, four `(T, *B, H)`; or, if
     joined, the inputs as they are.
     """
-    multiply = partial(times, precision=options.precision)
+    biases = [] if weights.bias is None else jnp.split(weights.bias, 4)
 
-    def with_bias(sums: Array) -> list[Array]:
-        sums = sums if weights.bias is None else sums + weights.bias
-        return jnp.split(sums, 4, axis=-1)
+    def with_bias(sums: list[Array]) -> list[Array]:
+        return [a + b for a, b in zip(sums, biases, strict=True)] if biases else sums
 
     if options.joined:
-        both = jnp.concatenate([weights.weight_ih, weights.weight_hh], axis=1).T
+        both = jnp.concatenate([weights.weight_ih, weights.weight_hh], axis=1)
+        sums_of_both = _product(options, both)
 
         def joined(x: Array, h: Array) -> list[Array]:
-            return with_bias(multiply(jnp.concatenate([x, h], axis=-1), both))
+            return with_bias(sums_of_both(jnp.concatenate([x, h], axis=-1)))
 
         return xs, joined
 
     with jax.named_scope("input_product"):
-        shares = with_bias(multiply(xs, weights.weight_ih.T))
-    weight_hh = weights.weight_hh.T
+        shares = times(xs, weights.weight_ih.T, precision=options.precision)
+        shares = with_bias(jnp.split(shares, 4, axis=-1))
+    sums_of_state = _product(options, weights.weight_hh)
 
     def apart(x: list[Array], h: Array) -> list[Array]:
-        shares = jnp.split(multiply(h, weight_hh), 4, axis=-1)
-        return [a + b for a, b in zip(x, shares, strict=True)]
+        return [a + b for a, b in zip(x, sums_of_state(h), strict=True)]
 
     return shares, apart
+
+
+def _product(options: Options, weight: Array) -> Callable[[Array], list[Array]]:
+    """What multiplies by a weight `(4H, K)`, gate by gate or all at once."""
+    if options.by_gate:
+        each = gates_apart(weight)
+        return lambda x: times_each(x, each, options.precision)
+    turned = weight.T
+    return lambda x: jnp.split(times(x, turned, options.precision), 4, axis=-1)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -191,7 +211,7 @@ def _tangents(
     )
     linear = partial(_linear_step, options, weights, d_reset_state)
     inputs = (d_gates, d_outputs, slopes, masks)
-    d_final, d_hs = lax.scan(linear, d_state, inputs, reverse=options.reverse)
+    d_final, d_hs = _scan(options, linear, d_state, inputs)
     return d_hs, d_final
 
 

@@ -201,6 +201,9 @@ CASES = (
     Case(name="unbatched", batch=()),
     Case(name="two batch axes", batch=(2, 3)),
     Case(name="many rows", num_layers=2, bidirectional=True, proj_size=2, batch=(9,)),
+    # Sizes for which a CPU multiplies in another order.
+    Case(name="128 units", hidden_size=128, batch=(8,)),
+    Case(name="256 units", hidden_size=256, batch=(32,), steps=3),
     Case(name="one step", steps=1),
     Case(name="saturated gates", scale=20.0),
     Case(name="a hundred steps", steps=100, hidden_size=32, input_size=16),

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from lstm_jax.backends import xla
+from lstm_jax.gates import Options
 from parity import tolerance
 from parity.bench import rate
 from parity.bench.measure import Plan, Processes, measure
 from parity.bench.oracle import expecting, values_of
 from parity.bench.peers.harness import peak_of
-from parity.bench.runner import RUNNERS, build_with
+from parity.bench.runner import RUNNERS, Unsupported, build_with
 from parity.bench.settings import Settings
 from parity.bench.verify import expect, sparse, worst
 from parity.bench.works import Work, select
@@ -139,3 +141,18 @@ def test_on_a_gpu_errors_are_judged_as_tf32s(monkeypatch):
         found.append(group.runners["torch"].skipped)
     assert found[0] == ""
     assert found[1].startswith("wrong: ys is 1e+03 roundings from exact")
+
+
+def test_only_a_gpu_has_loops_that_are_not_rolled():
+    build = build_with(RUNNERS["lstm_jax rolled"])
+    with pytest.raises(Unsupported, match=r"^the loops of this device are rolled$"):
+        _ = build(TINY, TINY.case.draw(), Settings())
+
+
+def test_a_rolled_runner_runs_on_a_gpu_with_one_step_in_a_loop(monkeypatch):
+    devices = {"gpu": Options(unroll=4)}
+    monkeypatch.setattr(xla, "DEVICES", devices)
+    build = build_with(RUNNERS["lstm_jax rolled"])
+    program = build(TINY, TINY.case.draw(), Settings(device="gpu"))
+    assert devices == {}
+    assert "ys" in program.values(TINY.case.draw())

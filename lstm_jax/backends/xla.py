@@ -13,11 +13,18 @@ from lstm_jax.gates import Options
 from lstm_jax.layer import Chunks, run_layer
 from lstm_jax.recurrence import Masks
 
-# On a CPU the input's share of the gates is a product of its own where a single product
-# is bound by reading its weights: with few rows.
-MANY_ROWS = 4
-# Units from which weights are so large that packing them anew at each step is slow.
-WIDE = 256
+# What was fastest on a CPU (docs/design.md). Rows below which a product is bound by
+# reading its weights, and those from which they may be the last axis of a product where
+# each device is a core; units from which a product for each gate is no slower than one
+# for all, and from which weights are so large that reading them at each step is slow;
+# elements of all gates from which the inputs' product gains by a second core.
+FEW_ROWS, MANY_ROWS = 4, 32
+BY_GATE, WIDE = 128, 256
+LARGE = 2**19
+
+
+# What other devices do where sizes do not decide. Guesses: no GPU has run them.
+DEVICES = {"gpu": Options(unroll=4, together=True)}
 
 
 def unsupported(spec: LSTMSpec) -> str | None:
@@ -38,11 +45,11 @@ def run(
     chunks: Chunks,
 ) -> tuple[Array, LSTMState]:
     """Run the layers one after the other, see `lstm_jax.backends.run`."""
-    options = replace(_order(spec, xs), precision=precision)
     after = []
     for index, layer in enumerate(layers):
         first = index * spec.num_directions
         rows = slice(first, first + spec.num_directions)
+        options = replace(_order(spec, xs), precision=precision)
         before, reset = jax.tree.map(lambda a, rows=rows: a[rows], (state, reset_state))
         with jax.named_scope(f"layer_{index}"):
             xs, new = run_layer(options, layer, xs, before, masks, reset, chunks=chunks)
@@ -51,23 +58,36 @@ def run(
 
 
 def _order(spec: LSTMSpec, xs: Array) -> Options:
-    """The order of the products, by what was fastest on a CPU (docs/design.md).
-
-    Features come first only where the batch cannot lie on several devices: the rows are
-    no longer an axis of their own. In `shard_map` each device has rows to itself.
-    """
-    batch, units = xs.shape[1:-1], spec.hidden_size
-    if spec.platform != "cpu" or not all(isinstance(size, int) for size in batch):
+    """The order of the products of a layer, by its inputs `(T, *B, I)`."""
+    units, sizes = spec.hidden_size, xs.shape
+    if spec.platform != "cpu":
+        return DEVICES.get(spec.platform, Options())
+    if not all(isinstance(size, int) for size in sizes):
         return Options()
-    if prod(batch) < MANY_ROWS:
+    rows = prod(sizes[1:-1])
+    if rows < FEW_ROWS:
         return Options()
+    single = jax.device_count() >= _cores()  # no second core for a device
     if units < WIDE:
-        return Options(joined=True)
+        if not single and 4 * units * rows * sizes[0] >= LARGE:
+            return Options()
+        by_gate = single and units >= BY_GATE
+        return Options(joined=True, by_gate=by_gate, alone="joined")
+    if not _features_may_be_first() or (single and rows < MANY_ROWS):
+        alone = "joined" if sizes[-1] < 2 * units else ""
+        return Options(by_gate=single, alone=alone)
+    blocks = 1 if single or units % 2 else 2
+    return Options(by_gate=single, alone="features", blocks=blocks)
+
+
+def _features_may_be_first() -> bool:
+    """Whether the batch cannot lie on several devices: rows are no axis of their own.
+
+    In `shard_map` each device has rows to itself.
+    """
     mesh = jax.sharding.get_abstract_mesh()
     manual = not mesh.empty and mesh.are_all_axes_manual
-    if jax.device_count() > 1 and not manual:
-        return Options()
-    return Options(feature_blocks=1 if units % 2 or _cores() == 1 else 2)
+    return manual or jax.device_count() == 1
 
 
 def _cores() -> int:

@@ -47,6 +47,7 @@ RUNNERS: dict[str, Maker] = {
     "lstm_jax devices": (f"{_PEERS}.ours", ("auto", "jit")),
     "lstm_jax shard_map": (f"{_PEERS}.ours", ("auto", "shard_map")),
     "lstm_jax xla": (f"{_PEERS}.ours", ("xla",)),
+    "lstm_jax rolled": (f"{_PEERS}.ours", ("xla", None, True)),
     "lstm_jax cudnn": (f"{_PEERS}.ours", ("cudnn",)),
     "torch": (f"{_PEERS}.torch", ()),
     "linen LSTMCell": (f"{_PEERS}.flax", ("linen", "LSTMCell")),

@@ -52,7 +52,10 @@ _WITHOUT_FROM = {
     "device": "cpu",
     "precision": "highest",
 }
-_ON_GPU = ("lstm_jax xla", "lstm_jax cudnn", "torch", "linen OptimizedLSTMCell")
+_ON_GPU = (
+    *("lstm_jax xla", "lstm_jax rolled", "lstm_jax cudnn", "torch"),
+    "linen OptimizedLSTMCell",
+)
 
 
 def add_to(commands: Any) -> None:

@@ -17,13 +17,23 @@ from parity.bench.works import Work
 from parity.cases import Problem
 
 
-def builder(backend: str, split: str | None = None) -> Build:
+def builder(backend: str, split: str | None = None, rolled: bool = False) -> Build:
     """Programs on a backend.
 
     `split` divides the batch among the cores as devices: by "jit", given sharded
-    arrays, or by "shard_map".
+    arrays, or by "shard_map". If `rolled`, a loop has one step of one direction in its
+    body on a GPU, too.
     """
-    return partial(_build, backend, split)
+    build = partial(_build, backend, split)
+    return partial(_rolled, build) if rolled else build
+
+
+def _rolled(build: Build, work: Work, problem: Problem, settings: Settings) -> Program:
+    devices = lstm_jax.backends.xla.DEVICES
+    if settings.device not in devices:
+        raise Unsupported("the loops of this device are rolled")
+    devices.clear()  # in this process, which is this runner's
+    return build(work, problem, settings)
 
 
 def _build(
