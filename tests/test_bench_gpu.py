@@ -12,6 +12,7 @@ from parity import tolerance
 from parity.bench import rate
 from parity.bench.measure import Plan, Processes, measure
 from parity.bench.oracle import expecting, values_of
+from parity.bench.peers import harness, ours
 from parity.bench.peers.harness import peak_of
 from parity.bench.runner import RUNNERS, Unsupported, build_with
 from parity.bench.settings import Settings
@@ -156,3 +157,21 @@ def test_a_rolled_runner_runs_on_a_gpu_with_one_step_in_a_loop(monkeypatch):
     program = build(TINY, TINY.case.draw(), Settings(device="gpu"))
     assert devices == {}
     assert "ys" in program.values(TINY.case.draw())
+
+
+def test_a_gpu_has_no_vectors_of_a_cpu():
+    with pytest.raises(Unsupported, match=r"^a GPU has no vectors of so many bits$"):
+        _ = build_with(RUNNERS["lstm_jax 512"])(TINY, TINY.case.draw(), GPU)
+
+
+def test_the_compiler_is_told_the_bits_of_a_vector(monkeypatch):
+    told = []
+
+    def program(model, *others):
+        told.append(model.compiler)
+        return harness.program(model, *others)
+
+    monkeypatch.setattr(ours, "program", program)
+    for name in ("lstm_jax", "lstm_jax 512"):
+        _ = build_with(RUNNERS[name])(TINY, TINY.case.draw(), Settings())
+    assert told == [{}, {"xla_cpu_prefer_vector_width": 512}]

@@ -36,7 +36,7 @@ WORKS = [Work(case=SINGLE, mode=mode) for mode in MODES]
 WORKS += [Work(case=STACK, mode=mode) for mode in ("backward", "train")]
 FORWARD = WORKS[0]
 NAMES = [
-    *("lstm_jax", "lstm_jax xla", "torch"),
+    *("lstm_jax", "lstm_jax 512", "lstm_jax xla", "torch"),
     *("linen LSTMCell", "linen OptimizedLSTMCell"),
     *("nnx LSTMCell", "nnx OptimizedLSTMCell"),
     *(pytest.param(name, marks=pytest.mark.slow) for name in INSTALLED_BY),
@@ -142,7 +142,7 @@ print(json.dumps(found))
 """
 
 
-@pytest.mark.parametrize("split", ["devices", "shard_map"])
+@pytest.mark.parametrize("split", ["devices", "shard_map", "shard_map 512"])
 def test_a_batch_is_divided_among_devices(split: str) -> None:
     command = [sys.executable, "-c", ON_DEVICES, f"lstm_jax {split}"]
     options = {"JAX_PLATFORMS": "cpu", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
@@ -156,7 +156,7 @@ def test_a_batch_is_divided_among_devices(split: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     for backend, distance, _ in json.loads(done.stdout):
-        assert backend == f"xla, {'jit' if split == 'devices' else split}"
+        assert backend == f"xla, {'jit' if split == 'devices' else 'shard_map'}"
         assert distance <= BUDGET
 
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 # Low, middle and high of a quantity; None where a runner has no such number.
 Range = tuple[float, float, float]
 
-# In the order of the runners: torch is the sixth.
-_MARKERS = "oDvpdsP^X<>h*8"
-_COLORS = ("C0", "C9", "C4", "C2", "C8", "black", "C1", "C3", "C6", "C5", "C7")
+# In the order of the runners: torch is the eighth.
+_MARKERS = "oDv1+pdsP^X<>h*8"
+_COLORS = ("C0", "C9", "C4", "C0", "C4", "C2", "C8", "black", "C1", "C3", "C6", "C5")
 _TICKS = [k * 10.0**n for n in range(-4, 5) for k in (1, 1.5, 2, 3, 5, 7)]
 _VERSIONS = ("python", "jax", "flax", "torch", "numpy")
 

@@ -46,8 +46,9 @@ RUNNERS: dict[str, Maker] = {
     "lstm_jax": (f"{_PEERS}.ours", ("auto",)),
     "lstm_jax devices": (f"{_PEERS}.ours", ("auto", "jit")),
     "lstm_jax shard_map": (f"{_PEERS}.ours", ("auto", "shard_map")),
+    "lstm_jax 512": (f"{_PEERS}.ours", ("auto", None, 512)),
+    "lstm_jax shard_map 512": (f"{_PEERS}.ours", ("auto", "shard_map", 512)),
     "lstm_jax xla": (f"{_PEERS}.ours", ("xla",)),
-    "lstm_jax rolled": (f"{_PEERS}.ours", ("xla", None, True)),
     "lstm_jax cudnn": (f"{_PEERS}.ours", ("cudnn",)),
     "torch": (f"{_PEERS}.torch", ()),
     "linen LSTMCell": (f"{_PEERS}.flax", ("linen", "LSTMCell")),
@@ -58,6 +59,7 @@ RUNNERS: dict[str, Maker] = {
     "equinox": (f"{_PEERS}.equinox", ()),
     "keras": (f"{_PEERS}.keras", ()),
     "jax.experimental.rnn": (f"{_PEERS}.jax_rnn", ()),
+    "lstm_jax rolled": (f"{_PEERS}.ours", ("xla", None, 0, True)),
 }
 OURS, TORCH = "lstm_jax", "torch"
 

@@ -41,7 +41,8 @@ _ROUNDS = 9
 # What is timed where no runner is named: those which are installed with us.
 _QUICK = ("lstm_jax", "torch", "linen OptimizedLSTMCell")
 _USUAL = (
-    *("lstm_jax", "lstm_jax devices", "lstm_jax shard_map", "torch"),
+    *("lstm_jax", "lstm_jax devices", "lstm_jax shard_map", "lstm_jax 512"),
+    *("lstm_jax shard_map 512", "torch"),
     *("linen LSTMCell", "linen OptimizedLSTMCell"),
     *("nnx LSTMCell", "nnx OptimizedLSTMCell"),
 )

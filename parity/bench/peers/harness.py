@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -32,7 +32,7 @@ class Model:
     `run(params, xs)` is the sequence, time first, from a state of zeros; `step(params,
     x, carry)` one step; `by_name` gives weights, or their gradients, torch's names;
     with one bias, its gradient is that of each of torch's two. `place` puts the arrays
-    where they are wanted.
+    where they are wanted; `compiler` is options of XLA's.
     """
 
     params: Any
@@ -42,6 +42,7 @@ class Model:
     carry: Any = None
     one_bias: bool = False
     backend: str = "xla"
+    compiler: Mapping[str, Any] = field(default_factory=dict)
     place: Callable[[Any, str], Any] = lambda arrays, _: jax.tree.map(
         jnp.asarray, arrays
     )
@@ -156,7 +157,7 @@ def _arrays(model: Model, problem: Problem) -> tuple[Any, jax.Array, Outputs]:
 def _compile(model: Model, run: Any, arguments: Any) -> tuple[Any, dict[str, Any]]:
     """The compiled program, with the seconds and the memory that it takes."""
     start = time.perf_counter()
-    compiled = run.lower(*arguments).compile()
+    compiled = run.lower(*arguments).compile(dict(model.compiler))
     facts = {"compile_seconds": time.perf_counter() - start, "backend": model.backend}
     memory = compiled.memory_analysis()
     if memory is not None:

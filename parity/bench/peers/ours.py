@@ -17,14 +17,16 @@ from parity.bench.works import Work
 from parity.cases import Problem
 
 
-def builder(backend: str, split: str | None = None, rolled: bool = False) -> Build:
+def builder(
+    backend: str, split: str | None = None, bits: int = 0, rolled: bool = False
+) -> Build:
     """Programs on a backend.
 
     `split` divides the batch among the cores as devices: by "jit", given sharded
     arrays, or by "shard_map". If `rolled`, a loop has one step of one direction in its
-    body on a GPU, too.
+    body on a GPU, too. `bits` are those of a vector on a CPU, where XLA takes 256.
     """
-    build = partial(_build, backend, split)
+    build = partial(_build, backend, split, bits)
     return partial(_rolled, build) if rolled else build
 
 
@@ -37,8 +39,15 @@ def _rolled(build: Build, work: Work, problem: Problem, settings: Settings) -> P
 
 
 def _build(
-    backend: str, split: str | None, work: Work, problem: Problem, settings: Settings
+    backend: str,
+    split: str | None,
+    bits: int,
+    work: Work,
+    problem: Problem,
+    settings: Settings,
 ) -> Program:
+    if bits and settings.device != "cpu":
+        raise Unsupported("a GPU has no vectors of so many bits")
     if split is not None:
         _set_devices(settings)
     chosen = _chosen(backend, work, problem, settings)
@@ -61,6 +70,7 @@ def _build(
         step=None if work.case.bidirectional else step,
         carry=jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), state),
         backend=chosen,
+        compiler={"xla_cpu_prefer_vector_width": bits} if bits else {},
     )
     if split is not None:
         model = _split(model, split, problem)
