@@ -113,7 +113,8 @@ def _direction(
     if not options.alone:
         return in_chunks(params, xs, state, masks, reset_state)
     alone = partial(_whole, replace(options, joined=True))
-    if options.alone == "features" and masks == Masks():
+    every_row = masks.valid is None and masks.reset is None
+    if options.alone == "features" and every_row:
         alone = partial(_features_first, options)
     return _outputs(alone, in_chunks, params, xs, state, masks, reset_state)
 

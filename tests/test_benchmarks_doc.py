@@ -19,12 +19,17 @@ PAGE = DOCS / "benchmarks.md"
 RUNS = sorted((DOCS / "benchmarks").glob("cpu-*.jsonl"))
 # A column: its head, one of our runners, and the other; None is the fastest of Flax.
 COLUMNS = {
-    1: (("torch", "lstm_jax", TORCH), ("Flax", "lstm_jax", None)),
+    1: (
+        ("torch", "lstm_jax", TORCH),
+        ("Flax", "lstm_jax", None),
+        ("torch, 512 bits", "lstm_jax 512", TORCH),
+    ),
     2: (
         ("torch", "lstm_jax", TORCH),
         ("Flax", "lstm_jax", None),
         ("torch, devices by jit", "lstm_jax devices", TORCH),
         ("torch, devices by shard_map", "lstm_jax shard_map", TORCH),
+        ("the same, 512 bits", "lstm_jax shard_map 512", TORCH),
     ),
 }
 
@@ -98,7 +103,8 @@ def test_no_runner_was_wrong_and_every_sample_is_there():
 
 
 def test_the_plots_are_drawn_from_the_results(tmp_path):
-    groups = store.groups(store.read(RUNS[0]))
+    files = [RUNS[0], DOCS / "benchmarks" / "curves.jsonl"]
+    groups = [group for file in files for group in store.groups(store.read(file))]
     names = {path.name for path in draw(groups, tmp_path)}
     shown = set(re.findall(r"\(images/bench/([^)]+)\)", PAGE.read_text("utf-8")))
     assert shown

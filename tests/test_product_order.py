@@ -21,6 +21,8 @@ OPTIONS = (
     {"dtype": "float16"},
     {"dtype": "float64", "bidirectional": True},
     {"steps": 1},
+    {"lengths": True, "bidirectional": True},
+    {"resets": True, "reset_state": True, "num_layers": 2},
     {"batch": (4,), "hidden_size": 3, "input_size": 1},
 )
 

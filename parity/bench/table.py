@@ -1,5 +1,6 @@
 """The results for a reader: a table for each measurement, and ratios over all."""
 
+import re
 from math import exp, log
 
 from parity.bench.runner import OURS, TORCH
@@ -16,6 +17,7 @@ HEADER = (
     "error",
 )
 FLAX = ("linen ", "nnx ")
+_DIVIDED = re.compile(r" (devices|shard_map)")
 
 
 LEGEND = (
@@ -95,12 +97,12 @@ def best_flax(group: Group) -> str | None:
 def ratios(groups: list[Group], runner: str, other: str | None) -> dict[str, float]:
     """How many times longer `other` takes than `runner`, by case; Flax's best if None.
 
-    A work that `runner` cannot do is the default runner's, since that is what a user
-    of it gets: a batch of one row is not divided.
+    A work that `runner` cannot do is that of the one which does not divide the batch,
+    since that is what a user of it gets: a batch of one row is not divided.
     """
-    found = {}
+    found, undivided = {}, _DIVIDED.sub("", runner)
     for group in groups:
-        ours = runner if group.ratio(runner, runner) else OURS
+        ours = runner if group.ratio(runner, runner) else undivided
         rival = other or best_flax(group)
         ratio = None if rival is None else group.ratio(ours, rival)
         if ratio is not None:
