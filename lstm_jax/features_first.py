@@ -1,7 +1,7 @@
 """The recurrence with features before rows: outputs alone, on a CPU, of wide layers.
 
-XLA's CPU code packs the right factor of a product anew at each step. With states of
-`(H, B)` that is the state, not the weight.
+A product reads its left factor once, row by row, and its right factor again and again.
+With states of `(H, B)` that is the state, which is small, not the weight.
 """
 
 from functools import partial

@@ -1,7 +1,7 @@
 """The gates of a step, as the loops over time share them: weights, products, cell."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -58,7 +58,7 @@ class Options:
     precision: Precision = None
     joined: bool = False
     by_gate: bool = False
-    alone: str = ""
+    alone: Literal["", "joined", "features"] = ""
     blocks: int = 1
     unroll: int = 1
     together: bool = False
@@ -95,8 +95,8 @@ def gates_apart(weight: Array) -> Array:
 def times_each(x: Array, weights: Array, precision: Precision) -> list[Array]:
     """`x @ weight` of each gate, `(*B, H)` each: one call with the gates as batch.
 
-    Rows of a gate's weight lie closer together than those of all four, and XLA leaves a
-    product of this size to one core.
+    Rows of a gate's weight lie closer together than those of all four, and a product of
+    few rows and few units is small enough for XLA to leave it to one core.
     """
     sums = lax.dot_general(
         jnp.broadcast_to(x, (4, *x.shape)),

@@ -112,10 +112,10 @@ def _direction(
     in_chunks = partial(_in_chunks, options, chunks)
     if not options.alone:
         return in_chunks(params, xs, state, masks, reset_state)
-    alone = partial(_whole, replace(options, joined=True))
-    every_row = masks.valid is None and masks.reset is None
-    if options.alone == "features" and every_row:
+    if options.alone == "features":
         alone = partial(_features_first, options)
+    else:
+        alone = partial(_one_loop, replace(options, joined=True))
     return _outputs(alone, in_chunks, params, xs, state, masks, reset_state)
 
 
@@ -144,11 +144,11 @@ def _features_first(
     masks: Masks,
     reset_state: LSTMState | None,
 ) -> tuple[Array, LSTMState]:
-    del masks, reset_state  # there are none
+    del masks, reset_state  # there are none, or the order is another
     return features_first(options, params, xs, state)
 
 
-def _whole(
+def _one_loop(
     options: Options,
     params: LayerParams,
     xs: Array,
@@ -156,7 +156,7 @@ def _whole(
     masks: Masks,
     reset_state: LSTMState | None,
 ) -> tuple[Array, LSTMState]:
-    """All of time in one loop."""
+    """The steps that there are, in one loop."""
     weights = weights_of(params, xs.dtype)
     with jax.named_scope("recurrence"):
         return recurrence(options, xs, weights, state, masks, reset_state)
@@ -175,7 +175,7 @@ def _in_chunks(
 
     def run(state: LSTMState, inputs: tuple[Array, Masks]) -> tuple[LSTMState, Array]:
         xs, masks = inputs
-        hs, state = _whole(options, params, xs, state, masks, reset_state)
+        hs, state = _one_loop(options, params, xs, state, masks, reset_state)
         return state, hs
 
     body = run if chunks.remat is None else jax.checkpoint(run)

@@ -3,8 +3,8 @@
 Restates `lstm_step` for speed. `forward` keeps every gate for the derivatives. The
 input's share of the gates is one product for all steps, and reaches the loop as four
 sequences, because XLA's CPU code for one stacked sequence, sliced in the loop, is
-several times slower; narrow layers multiply inputs and state together on a CPU.
-`features_first.py` restates it once more, for outputs alone.
+several times slower; or inputs and state are multiplied together, step by step, where
+that is faster. `features_first.py` restates it once more, for outputs alone.
 
 The rule is a custom JVP. It takes the tangents of the weights *out of* the scan over
 steps (one product for all steps) and leaves a scan that is linear in the tangents.

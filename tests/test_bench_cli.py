@@ -61,13 +61,16 @@ def test_sentences_compare_what_differs_in_the_case_alone():
     ]
 
 
-def test_a_work_that_one_of_ours_cannot_do_is_the_default_ones():
-    found = groups(
-        lines({"torch": [2.0], "lstm_jax": [1.0], "lstm_jax devices": [0.5]}),
-        lines({"torch": [3.0], "lstm_jax": [1.0]}, case="small"),
-    )
-    ratios = table.ratios(found, "lstm_jax devices", "torch")
-    assert ratios == {"article": 4.0, "small": 3.0}
+def test_a_batch_that_cannot_be_divided_counts_undivided():
+    times = {"torch": [3.0], "lstm_jax": [1.0], "lstm_jax 512": [0.75]}
+    divided = {"lstm_jax devices": [0.5], "lstm_jax shard_map 512": [0.25]}
+    found = groups(lines(times | divided), lines(times, case="small"))
+    for runner, small in (("devices", 3.0), ("shard_map 512", 4.0)):
+        ratios = table.ratios(found, f"lstm_jax {runner}", "torch")
+        assert ratios == {
+            "article": 3.0 / divided[f"lstm_jax {runner}"][0],
+            "small": small,
+        }
 
 
 # The command.

@@ -9,6 +9,7 @@ import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec as Spec
 
 from lstm_jax import LSTMState, lstm
+from lstm_jax.backends import xla
 from tests.inputs import (
     P,
     assert_near,
@@ -20,9 +21,20 @@ from tests.inputs import (
 
 pytestmark = pytest.mark.usefixtures("float64")
 
-B = 6
+B = 8  # enough on each of two devices for a CPU to choose an order of products
 ALL = {"num_layers": 2, "bidirectional": True, "proj_size": P}
 AXES = [AxisType.Auto, AxisType.Explicit]
+
+
+@pytest.fixture(autouse=True, params=[False, True], ids=["all gates", "by gate"])
+def _by_gate(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A product for all gates, as of few units, and one for each, as of many."""
+    if request.param:
+        monkeypatch.setattr(xla, "_cores", lambda: 2)
+        monkeypatch.setattr(xla, "BY_GATE", 1)
+    jax.clear_caches()
+    yield
+    jax.clear_caches()
 
 
 def make_mesh(kind: AxisType) -> jax.sharding.Mesh:
@@ -73,7 +85,7 @@ def test_shard_map_takes_no_state_or_a_replicated_one(
     state = make_inputs(batch=(B // 2,)).state if given else None
     options: Any = {}
     if masked:
-        options = {"lengths": np.arange(B) * 3, "resets": like(xs[..., 0]) > 1}
+        options = {"lengths": np.arange(B) * 2, "resets": like(xs[..., 0]) > 1}
     spec = {"lengths": Spec("data"), "resets": Spec(None, "data")}
     rows = Spec(None, "data")
 
@@ -140,7 +152,7 @@ def test_every_option_takes_a_sharded_batch(kind: AxisType) -> None:
     mesh = make_mesh(kind)
     rows = NamedSharding(mesh, Spec(None, "data"))
     options: Any = {
-        "lengths": np.arange(B) * 3,
+        "lengths": np.arange(B) * 2,
         "resets": like(xs[..., 0]) > 1,
         "dropout": 0.5,
         "dropout_key": jax.random.key(0),

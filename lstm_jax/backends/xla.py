@@ -14,14 +14,15 @@ from lstm_jax.layer import Chunks, run_layer
 from lstm_jax.recurrence import Masks
 
 # What was fastest on a CPU (docs/design.md). Rows below which a product is bound by
-# reading its weights, and those from which they may be the last axis of a product where
-# each device is a core; units from which a product for each gate is no slower than one
-# for all, and from which weights are so large that reading them at each step is slow;
-# elements of all gates from which the inputs' product gains by a second core.
+# reading its weights, and from which they may be the last axis of a product where a
+# device has one core.
 FEW_ROWS, MANY_ROWS = 4, 32
+# Units from which a product for each gate is no slower than one for all, and from which
+# weights are so large that reading them at each step is slow.
 BY_GATE, WIDE = 128, 256
-LARGE = 2**19
-
+# Inputs for each unit from which their product for many steps gains by a second core,
+# and from which it gains on one by being large.
+GAINS, GAINS_ALONE = 0.25, 2
 
 # What other devices do where sizes do not decide. Guesses: no GPU has run them.
 DEVICES = {"gpu": Options(unroll=4, together=True)}
@@ -58,26 +59,31 @@ def run(
 
 
 def _order(spec: LSTMSpec, xs: Array) -> Options:
-    """The order of the products of a layer, by its inputs `(T, *B, I)`."""
-    units, sizes = spec.hidden_size, xs.shape
+    """The order of the products of a layer, by its inputs `(T, *B, I)`.
+
+    T does not decide, so that parts of a sequence are computed as the whole is.
+    """
+    units, inputs = spec.hidden_size, xs.shape[-1]
+    if not all(isinstance(size, int) for size in xs.shape):
+        return Options()
     if spec.platform != "cpu":
         return DEVICES.get(spec.platform, Options())
-    if not all(isinstance(size, int) for size in sizes):
-        return Options()
-    rows = prod(sizes[1:-1])
+    rows = prod(xs.shape[1:-1])
     if rows < FEW_ROWS:
         return Options()
-    single = jax.device_count() >= _cores()  # no second core for a device
+    single = jax.local_device_count() >= _cores()  # no second core for a device
     if units < WIDE:
-        if not single and 4 * units * rows * sizes[0] >= LARGE:
+        if not single and inputs >= GAINS * units:
             return Options()
         by_gate = single and units >= BY_GATE
         return Options(joined=True, by_gate=by_gate, alone="joined")
-    if not _features_may_be_first() or (single and rows < MANY_ROWS):
-        alone = "joined" if sizes[-1] < 2 * units else ""
-        return Options(by_gate=single, alone=alone)
-    blocks = 1 if single or units % 2 else 2
-    return Options(by_gate=single, alone="features", blocks=blocks)
+    every_row = not (spec.lengths or spec.resets)  # is computed at every step
+    few = single and rows < MANY_ROWS
+    if every_row and not few and _features_may_be_first():
+        blocks = 1 if single or units % 2 else 2
+        return Options(by_gate=single, alone="features", blocks=blocks)
+    alone = "joined" if inputs < GAINS_ALONE * units else ""
+    return Options(by_gate=single, alone=alone)
 
 
 def _features_may_be_first() -> bool:
