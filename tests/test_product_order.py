@@ -42,7 +42,7 @@ ORDERS = {
     "gates": (1, {"BY_GATE": 1}, Options(joined=True, by_gate=True, alone="joined")),
     "gates, apart": (1, {"WIDE": 1}, Options(by_gate=True, alone="joined")),
     "gates, hoisted": (1, {"WIDE": 1, "GAINS_ALONE": 0}, Options(by_gate=True)),
-    "hoisted": (2, {"GAINS": 0}, Options()),
+    "hoisted": (2, {"GAINS": 0, "LARGE": 0}, Options()),
     "as on a GPU": (
         2,
         {"_order": lambda *_: xla.DEVICES["gpu"]},
@@ -191,6 +191,9 @@ CHOSEN = (
     ({"hidden_size": 257}, 2, Options(alone="features")),
     ({"hidden_size": 255, "input_size": 63}, 2, JOINED),
     ({"hidden_size": 255, "input_size": 64}, 2, Options()),
+    ({"hidden_size": 32}, 2, JOINED),
+    ({"hidden_size": 32, "input_size": 8}, 2, Options()),
+    ({"hidden_size": 31, "input_size": 8}, 2, JOINED),
     ({"hidden_size": 255}, 1, Options(joined=True, by_gate=True, alone="joined")),
     ({"hidden_size": 128}, 1, Options(joined=True, by_gate=True, alone="joined")),
     ({"hidden_size": 127, "input_size": 127}, 1, JOINED),

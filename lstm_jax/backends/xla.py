@@ -21,8 +21,8 @@ FEW_ROWS, MANY_ROWS = 4, 32
 # weights are so large that reading them at each step is slow.
 BY_GATE, WIDE = 128, 256
 # Inputs for each unit from which their product for many steps gains by a second core,
-# and from which it gains on one by being large.
-GAINS, GAINS_ALONE = 0.25, 2
+# if the state has so many elements; and from which it gains on one by being large.
+GAINS, LARGE, GAINS_ALONE = 0.25, 1024, 2
 
 # What other devices do where sizes do not decide. Guesses: no GPU has run them.
 DEVICES = {"gpu": Options(unroll=4, together=True)}
@@ -73,7 +73,7 @@ def _order(spec: LSTMSpec, xs: Array) -> Options:
         return Options()
     single = jax.local_device_count() >= _cores()  # no second core for a device
     if units < WIDE:
-        if not single and inputs >= GAINS * units:
+        if not single and inputs >= GAINS * units and rows * units >= LARGE:
             return Options()
         by_gate = single and units >= BY_GATE
         return Options(joined=True, by_gate=by_gate, alone="joined")
