@@ -178,6 +178,7 @@ def test_a_gradient_keeps_no_more_than_the_plain_order(remat, name, with_order):
 FEATURES = Options(alone="features", blocks=2)
 GATES = Options(by_gate=True, alone="joined")
 JOINED = Options(joined=True, alone="joined")
+JOINED_GATES = Options(joined=True, by_gate=True, alone="joined")
 # Sizes, cores, and the order that they are computed in on one device.
 CHOSEN = (
     ({}, 2, FEATURES),
@@ -189,13 +190,13 @@ CHOSEN = (
     ({"batch": (31,), "input_size": 512}, 1, Options(by_gate=True)),
     ({"batch": (31,), "input_size": 511}, 1, GATES),
     ({"hidden_size": 257}, 2, Options(alone="features")),
-    ({"hidden_size": 255, "input_size": 63}, 2, JOINED),
+    ({"hidden_size": 255, "input_size": 63}, 2, JOINED_GATES),
     ({"hidden_size": 255, "input_size": 64}, 2, Options()),
     ({"hidden_size": 32}, 2, JOINED),
     ({"hidden_size": 32, "input_size": 8}, 2, Options()),
     ({"hidden_size": 31, "input_size": 8}, 2, JOINED),
-    ({"hidden_size": 255}, 1, Options(joined=True, by_gate=True, alone="joined")),
-    ({"hidden_size": 128}, 1, Options(joined=True, by_gate=True, alone="joined")),
+    ({"hidden_size": 255}, 1, JOINED_GATES),
+    ({"hidden_size": 128}, 1, JOINED_GATES),
     ({"hidden_size": 127, "input_size": 127}, 1, JOINED),
     ({"hidden_size": 127, "batch": (4,)}, 1, JOINED),
     ({"hidden_size": 127, "batch": (3,)}, 1, Options()),

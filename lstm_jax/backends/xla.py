@@ -75,8 +75,7 @@ def _order(spec: LSTMSpec, xs: Array) -> Options:
     if units < WIDE:
         if not single and inputs >= GAINS * units and rows * units >= LARGE:
             return Options()
-        by_gate = single and units >= BY_GATE
-        return Options(joined=True, by_gate=by_gate, alone="joined")
+        return Options(joined=True, by_gate=units >= BY_GATE, alone="joined")
     every_row = not (spec.lengths or spec.resets)  # is computed at every step
     few = single and rows < MANY_ROWS
     if every_row and not few and _features_may_be_first():
