@@ -49,8 +49,11 @@ ORDERS = {
         Options(unroll=4, together=True),
     ),
 }
-# What each but itself is compared with.
-PLAIN = Options(joined=True)
+
+
+def other(name):
+    """An order with other products than that of a name, where gradients are made."""
+    return Options() if name == "joined" else Options(joined=True)
 
 
 @pytest.fixture(params=ORDERS)
@@ -138,7 +141,7 @@ def test_they_have_every_derivative(name):
 
 @pytest.mark.usefixtures("unoptimised")
 @pytest.mark.parametrize("options", [{}, {"remat": 2}, {"truncate": 3}], ids=str)
-def test_gradients_are_those_of_the_plain_order(options, name, with_order):
+def test_gradients_are_those_of_another_order(options, name, with_order):
     params = lstm_jax.init_params(jax.random.key(0), input_size=3, hidden_size=4)
     xs = jax.random.normal(jax.random.key(1), (7, 6, 3))
 
@@ -148,7 +151,7 @@ def test_gradients_are_those_of_the_plain_order(options, name, with_order):
         )
         return pullback(jnp.ones((7, 6, 4)))
 
-    pairs = gradients(), with_order(PLAIN, gradients)
+    pairs = gradients(), with_order(other(name), gradients)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-6), *pairs)
 
 
@@ -167,12 +170,12 @@ def test_outputs_alone_take_no_more_memory_for_more_steps(name):
 
 
 @pytest.mark.parametrize("remat", [None, "sqrt"])
-def test_a_gradient_keeps_no_more_than_the_plain_order(remat, name, with_order):
+def test_a_gradient_keeps_no_more_than_in_another_order(remat, name, with_order):
     def gradient(params, xs):
         return jax.grad(lambda p: lstm_jax.lstm(p, xs, remat=remat)[1].c.sum())(params)
 
     ours = temporary(50000, gradient)
-    assert ours < 1.05 * with_order(PLAIN, temporary, 50000, gradient)
+    assert ours < 1.05 * with_order(other(name), temporary, 50000, gradient)
 
 
 FEATURES = Options(alone="features", blocks=2)
