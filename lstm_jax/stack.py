@@ -28,6 +28,7 @@ from lstm_jax._types import (
 )
 from lstm_jax.inputs import Arrays, common_dtype, layers_of, prepare, read
 from lstm_jax.layer import Chunks
+from lstm_jax.sharding import summed_at_once
 
 _WHERE = "lstm"
 
@@ -185,7 +186,7 @@ def _lstm(
         precision=options.precision,
         chunks=options.chunks,
     )
-    layers = layers_of(arrays.params, spec)
+    layers = layers_of(summed_at_once(arrays.params, arrays.xs), spec)
     if dropout_key is None:
         ys, after = run(layers, xs, state, arrays.reset_state)
     else:

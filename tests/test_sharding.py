@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec as Spec
@@ -71,6 +72,35 @@ def test_shard_map_over_the_batch_is_the_whole_batch(stack: Any, steps: int) -> 
     (expected, gradients) = value_and_gradients(inputs, cotangents)
     found = run(*inputs, cotangents)
     assert_near(found, (expected, tuple(gradients)))
+
+
+@pytest.mark.parametrize("dtype", [None, "float16"], ids=["one type", "two types"])
+def test_gradients_of_all_parameters_are_one_sum_over_the_devices(dtype: Any) -> None:
+    """Each sum is a wait for the other devices; the types of parameters may differ."""
+    params, xs, _ = make_inputs(make_spec(num_layers=2, bidirectional=True), 5, (B,))
+    params = {
+        k: v.astype(dtype or v.dtype) if "bias" in k else v for k, v in params.items()
+    }
+
+    def gradients(params: Any, xs: Any) -> Any:
+        return jax.grad(lambda params: (lstm(params, xs)[0] ** 2).sum())(params)
+
+    sharded = jax.jit(
+        jax.shard_map(
+            gradients,
+            mesh=make_mesh(AxisType.Auto),
+            in_specs=(Spec(), Spec(None, "data")),
+            out_specs=Spec(),
+        )
+    )
+    assert sharded.lower(params, xs).as_text().count("all_reduce") == 1
+    found, expected = sharded(params, xs), gradients(params, xs)
+    types = jax.tree.map(lambda a: a.dtype, (found, expected))
+    assert types[0] == types[1]
+    rounded = [name for name in params if types[0][name] != jnp.float64]
+    assert_near(
+        *({k: v for k, v in of.items() if k not in rounded} for of in (found, expected))
+    )
 
 
 @pytest.mark.parametrize(

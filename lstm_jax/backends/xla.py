@@ -12,6 +12,7 @@ from lstm_jax._types import LayerParams, LSTMSpec, LSTMState, Precision
 from lstm_jax.gates import Options
 from lstm_jax.layer import Chunks, run_layer
 from lstm_jax.recurrence import Masks
+from lstm_jax.sharding import in_shard_map
 
 # What was fastest on a CPU (docs/design.md). Rows below which a product is bound by
 # reading its weights, and from which they may be the last axis of a product where a
@@ -90,9 +91,7 @@ def _features_may_be_first() -> bool:
 
     In `shard_map` each device has rows to itself.
     """
-    mesh = jax.sharding.get_abstract_mesh()
-    manual = not mesh.empty and mesh.are_all_axes_manual
-    return manual or jax.device_count() == 1
+    return in_shard_map() or jax.device_count() == 1
 
 
 def _cores() -> int:
