@@ -22,8 +22,8 @@ FEW_ROWS, MANY_ROWS = 4, 32
 # weights are so large that reading them at each step is slow.
 BY_GATE, WIDE = 128, 256
 # Inputs for each unit from which their product for many steps gains by a second core,
-# if the state has so many elements; and from which it gains on one by being large.
-GAINS, LARGE, GAINS_ALONE = 0.25, 1024, 2
+# if it has so many multiplications a step; and from which it gains on one by being large.
+GAINS, LARGE, GAINS_ALONE = 0.25, 2**16, 2
 
 # What other devices do where sizes do not decide. Guesses: no GPU has run them.
 DEVICES = {"gpu": Options(unroll=4, together=True)}
@@ -74,7 +74,8 @@ def _order(spec: LSTMSpec, xs: Array) -> Options:
         return Options()
     single = jax.local_device_count() >= _cores()  # no second core for a device
     if units < WIDE:
-        if not single and inputs >= GAINS * units and rows * units >= LARGE:
+        large = inputs >= GAINS * units and rows * inputs * units >= LARGE
+        if large and not single:
             return Options()
         return Options(joined=True, by_gate=units >= BY_GATE, alone="joined")
     every_row = not (spec.lengths or spec.resets)  # is computed at every step
