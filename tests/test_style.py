@@ -21,7 +21,7 @@ LONGEST_FUNCTION, LONGEST_FILE, MEDIAN_FUNCTION = 60, 400, 12
 CHAIN: list[str] = ["train", "model", "nnx", "stack", "inputs", "backends"]
 CHAIN += ["layer", "recurrence", "gates", "step", "_checks", "_types"]
 BESIDE = {"linen": "nnx", "init": "stack", "tracing": "stack", "lengths": "stack"}
-BESIDE["features_first"] = "recurrence"
+BESIDE |= {"features_first": "recurrence", "sharding": "step"}
 LEAF = "linen"
 PUBLIC_MODULES = {"backends", "linen", "nnx"}
 
