@@ -22,7 +22,8 @@ FEW_ROWS, MANY_ROWS = 4, 32
 # weights are so large that reading them at each step is slow.
 BY_GATE, WIDE = 128, 256
 # Inputs for each unit from which their product for many steps gains by a second core,
-# if it has so many multiplications a step; and from which it gains on one by being large.
+# if a step of it has so many multiplications; and from which it gains on one core by
+# being large.
 GAINS, LARGE, GAINS_ALONE = 0.25, 2**16, 2
 
 # What other devices do where sizes do not decide. Guesses: no GPU has run them.
