@@ -103,6 +103,32 @@ def test_gradients_of_all_parameters_are_one_sum_over_the_devices(dtype: Any) ->
     )
 
 
+def test_devices_may_have_weights_of_their_own_and_share_others() -> None:
+    """An LSTM on each device, the biases shared: what is not shared is not summed."""
+    one, xs, _ = make_inputs(make_spec(), 5, (B,))
+    shared = {name: array for name, array in one.items() if "bias" in name}
+    own = {k: np.stack([v, 2 * v]) for k, v in one.items() if k not in shared}
+
+    def loss(own: Any, shared: Any, xs: Any) -> Any:
+        return (lstm({**own, **shared}, xs)[0] ** 2).sum()
+
+    def of_each(own: Any, shared: Any, xs: Any) -> Any:
+        mine = jax.tree.map(lambda a: a[0], own)
+        return jax.lax.psum(loss(mine, shared, xs), "data")
+
+    sharded = jax.shard_map(
+        of_each,
+        mesh=make_mesh(AxisType.Auto),
+        in_specs=(Spec("data"), Spec(), Spec()),
+        out_specs=Spec(),
+    )
+    both = jax.vmap(loss, (0, None, None))
+    assert_near(
+        jax.jit(jax.grad(sharded, (0, 1, 2)))(own, shared, xs),
+        jax.grad(lambda *a: both(*a).sum(), (0, 1, 2))(own, shared, xs),
+    )
+
+
 @pytest.mark.parametrize(
     ("given", "masked"),
     [(False, False), (True, True)],
