@@ -15,6 +15,7 @@ from lstm_jax._types import LayerParams, LSTMState
 from lstm_jax.features_first import features_first
 from lstm_jax.gates import Options, accumulator, weights_of
 from lstm_jax.recurrence import Masks, recurrence
+from lstm_jax.sharding import zero_of
 
 Run = Callable[[LSTMState, Any], tuple[LSTMState, Array]]
 Direction = Callable[..., tuple[Array, LSTMState]]
@@ -279,5 +280,5 @@ def _placed(state: LSTMState, xs: Array, others: Any) -> LSTMState:
     """
     zero = jnp.sum(lax.stop_gradient(xs)[:0], axis=(0, -1))[..., None]
     for other in jax.tree.leaves(others):
-        zero = zero + jnp.sum(lax.stop_gradient(other)[:0]).astype(zero.dtype)
+        zero = zero + zero_of(other, zero.dtype)
     return LSTMState(*(a + zero.astype(a.dtype) for a in state))

@@ -8,18 +8,24 @@ from jaxtyping import Array
 
 
 def in_shard_map() -> bool:
-    """Whether this is the program of one device: arrays are what it has of them."""
+    """Whether arrays are one device's part, over every axis of the mesh."""
     mesh = jax.sharding.get_abstract_mesh()
     return not mesh.empty and mesh.are_all_axes_manual
+
+
+def zero_of(array: Array, dtype: jax.typing.DTypeLike) -> Array:
+    """A zero that varies over the devices as an array of at least one axis does."""
+    return jnp.sum(lax.stop_gradient(array)[:0]).astype(dtype)
 
 
 def summed_at_once(params: dict[str, Array], xs: Array) -> dict[str, Array]:
     """The parameters, of which `shard_map` sums the gradients over the devices at once.
 
-    A sum over devices is a wait for the last of them, whatever its size, and there is
-    one for each array that varies less than `xs` does. Here that is one vector.
+    An all-reduce on a CPU is a wait of the devices for each other, whatever its size,
+    for each array in it. Gradients of arrays that vary less than `xs` does are reduced;
+    here the array is one vector of all.
     """
     if not in_shard_map():
         return params
     vector, apart = ravel_pytree(params)
-    return apart(vector + jnp.sum(lax.stop_gradient(xs)[:0]).astype(vector.dtype))
+    return apart(vector + zero_of(xs, vector.dtype))
