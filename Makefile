@@ -52,7 +52,7 @@ lint: .venv/installed-test
 
 fuzz: .venv/installed-test
 	$(BIN)/python -m parity check --random $(DRAWS) --seed $(SEED)
-	$(PYTEST) --hypothesis-profile fuzz --hypothesis-seed $(SEED) tests/test_laws.py
+	$(PYTEST) --hypothesis-profile fuzz --hypothesis-seed $(SEED) tests/lstm_jax/test_laws.py
 
 format: .venv/installed-test
 	$(BIN)/ruff check --fix .

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from lstm_jax import _checks
 from lstm_jax._types import DTypeLike, Key, LSTMSpec
-from lstm_jax.gates import accumulator
+from lstm_jax.scan.gates import accumulator
 
 _WHERE = "init_params"
 

@@ -26,8 +26,8 @@ from lstm_jax._types import (
     Resets,
     StateLike,
 )
+from lstm_jax.call import zero_state
 from lstm_jax.init import draw, make_spec
-from lstm_jax.inputs import zero_state
 from lstm_jax.stack import cell_step, lstm
 
 _OPTIONS = "dtype precision variational remat truncate backend"

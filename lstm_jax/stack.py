@@ -26,9 +26,9 @@ from lstm_jax._types import (
     Resets,
     StateLike,
 )
-from lstm_jax.inputs import Arrays, common_dtype, layers_of, prepare, read
-from lstm_jax.layer import Chunks
-from lstm_jax.sharding import summed_at_once
+from lstm_jax.call import Arrays, common_dtype, layers_of, prepare, read
+from lstm_jax.scan.devices import summed_at_once
+from lstm_jax.scan.layer import Chunks
 
 _WHERE = "lstm"
 

@@ -23,10 +23,10 @@ from lstm_jax._types import (
     Resets,
     StateLike,
 )
-from lstm_jax.gates import Gates, Options, weights_of
-from lstm_jax.inputs import Arrays, common_dtype, layers_of, prepare, read
-from lstm_jax.layer import join, place
-from lstm_jax.recurrence import Masks, forward
+from lstm_jax.call import Arrays, common_dtype, layers_of, prepare, read
+from lstm_jax.scan.gates import Gates, Options, weights_of
+from lstm_jax.scan.layer import join, place
+from lstm_jax.scan.recurrence import Masks, forward
 
 
 class Trace(NamedTuple):

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from parity.cli import bench, check, convert, inspect
-from parity.convert.refuse import printable
+from parity.show import printable
 
 _EXAMPLES = """examples:
   python -m parity inspect checkpoint.ckpt        every LSTM in a file

@@ -16,8 +16,8 @@ from jaxtyping import Array
 
 from lstm_jax._types import LayerParams, LSTMSpec, LSTMState, Precision
 from lstm_jax.backends import cudnn, xla
-from lstm_jax.layer import Chunks
-from lstm_jax.recurrence import Masks
+from lstm_jax.scan.layer import Chunks
+from lstm_jax.scan.recurrence import Masks
 
 BACKENDS: dict[str, ModuleType] = {"xla": xla, "cudnn": cudnn}
 AUTO = ("xla",)

@@ -14,8 +14,8 @@ from jax.experimental import rnn
 from jaxtyping import Array, Float
 
 from lstm_jax._types import LayerParams, LSTMSpec, LSTMState, Precision
-from lstm_jax.layer import Chunks
-from lstm_jax.recurrence import Masks
+from lstm_jax.scan.layer import Chunks
+from lstm_jax.scan.recurrence import Masks
 
 Layers = tuple[tuple[LayerParams, ...], ...]
 

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from lstm_jax._types import LayerParams, LSTMSpec, LSTMState, Precision
-from lstm_jax.gates import Options
-from lstm_jax.layer import Chunks, run_layer
-from lstm_jax.recurrence import Masks
-from lstm_jax.sharding import in_shard_map
+from lstm_jax.scan.devices import in_shard_map
+from lstm_jax.scan.gates import Options
+from lstm_jax.scan.layer import Chunks, run_layer
+from lstm_jax.scan.recurrence import Masks
 
 # What was fastest on a CPU (docs/design.md). Rows below which a product is bound by
 # reading its weights, and from which they may be the last axis of a product where a

@@ -17,8 +17,8 @@ from lstm_jax._types import (
     Precision,
     StateLike,
 )
+from lstm_jax.call import zero_state
 from lstm_jax.init import init_params, make_spec
-from lstm_jax.inputs import zero_state
 from lstm_jax.nnx.params import WithParams, params_key
 from lstm_jax.stack import cell_step
 

@@ -21,8 +21,8 @@ from lstm_jax._types import (
     Resets,
     StateLike,
 )
+from lstm_jax.call import zero_state
 from lstm_jax.init import init_params, make_spec
-from lstm_jax.inputs import zero_state
 from lstm_jax.nnx.params import Rngs, WithParams, dropout_key, params_key
 from lstm_jax.stack import lstm
 

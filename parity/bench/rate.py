@@ -53,13 +53,6 @@ def _of_xla(size: int, dtype: str) -> float:
     return min(found)
 
 
-def gpu_name() -> str:
-    """What torch calls its GPU."""
-    import torch
-
-    return torch.cuda.get_device_name()
-
-
 def _on_cpu(product: Callable[..., Any], a: Any, b: Any, out: Any) -> float:
     start = time.perf_counter()
     _ = product(a, b, out=out)

@@ -9,7 +9,7 @@ import numpy as np
 
 from parity.bench.settings import Settings
 from parity.bench.works import Work
-from parity.cases import Problem
+from parity.judge.cases import Problem
 
 Array = np.ndarray
 

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from parity import tolerance
 from parity.bench.works import Work
-from parity.cases import Cotangents, Problem
-from parity.sides import of_oracle
-from parity.sides.names import Key
-from parity.tolerance import Exact
+from parity.judge import tolerance
+from parity.judge.cases import Cotangents, Problem
+from parity.judge.exact import of_oracle
+from parity.judge.tensors import Key
+from parity.judge.tolerance import Exact
 
 Array = np.ndarray
 

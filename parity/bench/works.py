@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from math import prod
 
-from parity.cases import Case
+from parity.judge.cases import Case
 
 MODES = ("forward", "backward", "train", "step")
 

@@ -12,17 +12,16 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-import parity
-from parity.bench import store, table
-from parity.bench.measure import Plan, Tell, cores_here, measure, rate_of
-from parity.bench.rate import gpu_name
+from parity.bench.results import store, table
 from parity.bench.runner import RUNNERS
 from parity.bench.settings import Settings
+from parity.bench.timing.rounds import Plan, Tell, measure, rate_of
 from parity.bench.works import MODES, TAGS, select
 from parity.cli.options import add_command, check_directory, check_writable, count
-from parity.environment import environment
-from parity.plot import check_installed
-from parity.report import table as draw_table
+from parity.machine import cores_here, environment, gpu_name
+from parity.report.plot import check_installed
+from parity.show import text_table as draw_table
+from parity.verify.verify import DTYPES
 
 _DESCRIPTION = """Time LSTMs of several libraries on the same work. Each is compared
 with the exact oracle first: one that is wrong is named, and not timed. Each
@@ -84,8 +83,8 @@ def _add_what(add: Callable[..., Any]) -> None:
     )
     add("--runner", action="append", metavar="NAME", help="a library; may be repeated")
     add("--mode", action="append", choices=MODES, help="may be repeated")
-    types = ", ".join(parity.DTYPES)
-    add("--dtype", default="float32", choices=parity.DTYPES, metavar="TYPE", help=types)
+    types = ", ".join(DTYPES)
+    add("--dtype", default="float32", choices=DTYPES, metavar="TYPE", help=types)
     add("--list", action="store_true", help="list cases and runners")
 
 
@@ -115,7 +114,7 @@ def run(options: argparse.Namespace) -> int:
     groups = _stored(options) if options.source else _measured(options)
     _show(groups, console)
     if options.plot:
-        from parity.bench.plots import draw
+        from parity.bench.results.plots import draw
 
         for path in draw(groups, options.plot):
             console.print(f"plot: {path}")
@@ -261,7 +260,7 @@ def _plan(options: argparse.Namespace) -> Plan:
 
 def _commit() -> str:
     """The commit of this source tree, where it is one."""
-    root = Path(parity.__file__).parent
+    root = Path(__file__).parent.parent
     command = ["git", "-C", str(root), "rev-parse", "--short", "HEAD"]
     try:
         found = subprocess.run(command, capture_output=True, text=True, check=True)

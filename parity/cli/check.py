@@ -11,16 +11,16 @@ import jax
 from rich.console import Console
 from rich.progress import track
 
-import parity
-from parity import plot
-from parity.cases import CASES, DRAWS_PER_SHAPE, random_case
 from parity.cli.check_file import check_file
-from parity.cli.options import add_command, check_writable, count, number as whole
-from parity.convert.refuse import printable
-from parity.convert.write import write_bytes
-from parity.html import page
-from parity.report import Report, number, table
-from parity.summary import summary
+from parity.cli.options import add_command, check_writable, count, whole
+from parity.files.beside import write_bytes
+from parity.judge.cases import CASES, DRAWS_PER_SHAPE, random_case
+from parity.report import plot
+from parity.report.page import page
+from parity.report.report import Report
+from parity.report.summary import summary
+from parity.show import printable, roundings, text_table
+from parity.verify.verify import DTYPES, check_case
 
 _DESCRIPTION = """Compare torch's LSTM with ours: outputs, states and every gradient,
 in roundings of the type, judged by an exact oracle. Without FILE: the built-in cases.
@@ -61,9 +61,9 @@ def _add_what(add: Callable[..., Any]) -> None:
     add("--prefix", help="check the LSTM at this prefix in FILE alone")
     add(
         "--dtype",
-        choices=parity.DTYPES,
+        choices=DTYPES,
         metavar="TYPE",
-        help=f"{', '.join(parity.DTYPES)}; FILE's own and float64 if not given",
+        help=f"{', '.join(DTYPES)}; FILE's own and float64 if not given",
     )
     add("--input", metavar="NPY", help="sequences (T, *B, I) for FILE, not random ones")
     add("--batch-first", action="store_true", help="those of --input are (*B, T, I)")
@@ -142,19 +142,17 @@ def _device(name: str | None) -> Any:
 
 
 def _check_cases(settings: dict[str, Any], console: Console) -> list[Report]:
-    reports = [
-        parity.check_case(case, **settings) for case in _progress(CASES, "checking")
-    ]
+    reports = [check_case(case, **settings) for case in _progress(CASES, "checking")]
     title = "Error in roundings of the type (budget 32, half types 4); torch: its worst"
     header = ("case", "ys", "h_n, c_n", "d_xs, d_h0, d_c0", "d_params", "torch", "")
-    console.print(table(title, header, [_case_line(report) for report in reports]))
+    console.print(text_table(title, header, [_case_line(report) for report in reports]))
     return reports
 
 
 def _case_line(report: Report) -> list[str]:
     groups = (("ys",), ("h_n", "c_n"), ("d_xs", "d_h0", "d_c0"), ("d_weight", "d_bias"))
-    errors = [number(report.worst_of(group)[0]) for group in groups]
-    torch = number(report.worst_of(("",))[1])
+    errors = [roundings(report.worst_of(group)[0]) for group in groups]
+    torch = roundings(report.worst_of(("",))[1])
     return [report.title, *errors, torch, "ok" if report.ok else "FAIL"]
 
 
@@ -167,7 +165,7 @@ def _check_random(
     for index in _progress(draws, "drawing"):
         if index % DRAWS_PER_SHAPE == 0:
             jax.clear_caches()  # no later draw has these sizes
-        reports.append(parity.check_case(random_case(options.seed, index), **settings))
+        reports.append(check_case(random_case(options.seed, index), **settings))
         if not reports[-1].ok:
             again = f"--random 1 --seed {options.seed} --start {index}"
             console.print(f"python -m parity check {again}")

@@ -9,15 +9,16 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-import parity
-from parity.convert.dtypes import is_floating
-from parity.convert.files import read
+from parity.arrays import is_floating
 from parity.convert.find import Found, nothing_found, survey
-from parity.convert.inert import Unreadable
-from parity.convert.mapped import open_source
-from parity.convert.numpy_files import read_npy
-from parity.convert.refuse import DamagedError, printable
-from parity.report import Report
+from parity.files.bounds import DamagedError
+from parity.files.kinds.npz import read_npy
+from parity.files.pickle.inert import Unreadable
+from parity.files.read import read
+from parity.files.source import open_source
+from parity.report.report import Report
+from parity.show import printable
+from parity.verify.verify import DTYPES, check
 
 Progress = Callable[[list[Any], str], Iterable[Any]]
 
@@ -53,7 +54,7 @@ def check_file(
     reports = []
     for one, dtype in progress(_checks(options, found, show), "checking"):
         try:
-            report = parity.check(one.lstm_params, dtype=dtype, **settings)
+            report = check(one.lstm_params, dtype=dtype, **settings)
         except (ValueError, TypeError) as error:
             problems.append(f"{_name(one)}: {str(error).removeprefix('check: ')}")
             continue
@@ -106,10 +107,10 @@ def _own_dtype(one: Found) -> tuple[str, str]:
     """The type of the weights, if one that can be checked, and what to say if not."""
     types = {array.dtype for array in one.params.values()}
     names = sorted(dtype.name for dtype in types)
-    if len(names) == 1 and names[0] in parity.DTYPES:
+    if len(names) == 1 and names[0] in DTYPES:
         return names[0], ""
     own = "float32"
-    if len(names) > 1 and set(names) <= set(parity.DTYPES):
+    if len(names) > 1 and set(names) <= set(DTYPES):
         own = jnp.result_type(*types).name if "float64" not in names else "float64"
     return own, f"its type is {', '.join(names)}, so it is checked in {own}"
 

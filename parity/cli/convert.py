@@ -10,14 +10,14 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
+from parity.arrays import FLOATING
 from parity.cli.options import add_command
-from parity.convert.dtypes import FLOATING
-from parity.convert.files import Contents, read
-from parity.convert.orbax_files import is_orbax
-from parity.convert.refuse import printable
 from parity.convert.select import select
-from parity.convert.write import Tensor, beside
-from parity.convert.write_formats import BY_SUFFIX, WRITERS, equal
+from parity.files.beside import Tensor, beside
+from parity.files.kinds.orbax import is_orbax
+from parity.files.read import Contents, read
+from parity.files.write_formats import BY_SUFFIX, WRITERS, equal
+from parity.show import printable
 
 _DESCRIPTION = """Write the LSTMs of a file in another format: torch, safetensors, npz,
 or Flax's msgpack or Orbax. Names stay as they are, except that with --prefix the LSTM

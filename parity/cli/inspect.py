@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from parity.arrays import is_floating
 from parity.cli.options import add_command
-from parity.convert.dtypes import is_floating
-from parity.convert.files import Contents, read
 from parity.convert.find import Broken, Found, survey
-from parity.convert.refuse import printable
-from parity.convert.write import write_bytes
-from parity.report import table
+from parity.files.beside import write_bytes
+from parity.files.read import Contents, read
+from parity.show import printable, text_table
 
 _DESCRIPTION = """Show every LSTM and LSTMCell in a file of weights: a torch file, old
 or new, a training checkpoint, a pickle, TorchScript, safetensors, an index of several
@@ -96,7 +95,7 @@ def _print_rows(header: Sequence[str], rows: list[list[str]]) -> None:
     if any(len("   ".join(row)) > _WIDEST for row in rows):
         _print("\n".join(", ".join(row) for row in rows))
     else:
-        _print(table("", header, rows).strip("\n"))
+        _print(text_table("", header, rows).strip("\n"))
 
 
 def _row(one: Found) -> list[str]:

@@ -18,7 +18,7 @@ def add_command(
     return parser.add_argument
 
 
-def number(text: str, least: int = 0) -> int:
+def whole(text: str, least: int = 0) -> int:
     """A whole number of an option."""
     if not text.isdecimal() or int(text) < least:
         raise argparse.ArgumentTypeError(
@@ -29,7 +29,7 @@ def number(text: str, least: int = 0) -> int:
 
 def count(text: str) -> int:
     """A whole number of an option that is at least one."""
-    return number(text, least=1)
+    return whole(text, least=1)
 
 
 def check_writable(command: str, name: str, path: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import lstm_jax
-from parity.convert.refuse import printable
+from parity.show import printable
 
 _KEY = re.compile(
     r"(?P<prefix>.*?)(?P<kind>weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)"

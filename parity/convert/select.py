@@ -1,10 +1,10 @@
 """What of a file is converted: which tensors, under which names, in which type."""
 
-from parity.convert.dtypes import TORCH, is_floating
-from parity.convert.files import Contents
+from parity.arrays import TORCH, is_floating
 from parity.convert.find import Found, nothing_found, survey
-from parity.convert.refuse import printable
-from parity.convert.write import Tensor
+from parity.files.beside import Tensor
+from parity.files.read import Contents
+from parity.show import printable
 
 
 def select(

@@ -14,7 +14,7 @@ from parity.bench.runner import Array, Build, Program, Unsupported
 from parity.bench.settings import Settings
 from parity.bench.verify import RATE
 from parity.bench.works import Work
-from parity.cases import Problem
+from parity.judge.cases import Problem
 
 
 class Outputs(NamedTuple):

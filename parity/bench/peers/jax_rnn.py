@@ -18,7 +18,7 @@ from parity.bench.peers.harness import Model, Outputs, plain, precision_of, prog
 from parity.bench.runner import Array, Build, Program, Unsupported
 from parity.bench.settings import Settings
 from parity.bench.works import Work
-from parity.cases import Problem
+from parity.judge.cases import Problem
 
 
 def builder() -> Build:

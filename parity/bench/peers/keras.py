@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 
 from parity.bench.peers.harness import Cell, built_of
-from parity.bench.peers.stacked import LAYOUT, stacked, unstacked
 from parity.bench.runner import Array, Build, Unsupported
 from parity.bench.works import Work
+from parity.frameworks.apply import LAYOUT, stacked, unstacked
 
 # By name, since type checkers take this file for the package if there is none.
 keras: Any = import_module("keras")

@@ -14,7 +14,7 @@ from parity.bench.peers.harness import Model, Outputs, precision_of, program
 from parity.bench.runner import Build, Program, Unsupported
 from parity.bench.settings import Settings
 from parity.bench.works import Work
-from parity.cases import Problem
+from parity.judge.cases import Problem
 
 
 def builder(

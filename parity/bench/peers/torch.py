@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from parity.arrays import numpy_of, tensor_of
 from parity.bench.rate import set_tf32
 from parity.bench.runner import Array, Build, Program, Unsupported
 from parity.bench.settings import Settings
 from parity.bench.verify import RATE
 from parity.bench.works import Work
-from parity.cases import Problem
-from parity.convert.torch import lstm_of, numpy_of, tensor_of
+from parity.frameworks.torch import lstm_of
+from parity.judge.cases import Problem
 
 
 def builder() -> Build:

@@ -1,0 +1,1 @@
+"""One layer over time: the equations restated for speed, and their derivatives."""

@@ -1,0 +1,1 @@
+"""What was measured: stored, as tables, and drawn."""

@@ -1,0 +1,1 @@
+"""Processes, rounds and samples: how the times are taken."""

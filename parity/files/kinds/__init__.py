@@ -1,0 +1,1 @@
+"""A file for each format: how it is recognised, read and written."""

@@ -1,0 +1,108 @@
+"""What a pickle can hold here: plain containers, arrays, and inert placeholders."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from parity.files.bounds import DamagedError
+from parity.files.source import view_of
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """A constructor that is allowed, and the function of ours that stands for it."""
+
+    name: str
+    build: Callable[..., Any]
+
+
+@dataclass(eq=False)
+class InertClass:
+    """The name of a class or function that is not known here. It is never imported."""
+
+    name: str
+
+
+@dataclass(eq=False)
+class Inert:
+    """What an unknown class would have made: what it was given, and nothing else."""
+
+    name: str
+    arguments: tuple[Any, ...] = ()
+    state: Any = None
+    items: list[Any] = field(default_factory=list)
+    entries: dict[Any, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Unreadable:
+    """A tensor of a kind that is not read, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class StorageType:
+    """A class of storages: `dtype` is None where its elements are not read."""
+
+    name: str
+    dtype: np.dtype | None
+
+
+@dataclass(frozen=True, eq=False)
+class Storage:
+    """Bytes of tensors, and the type of their elements."""
+
+    data: memoryview | bytes
+    type: StorageType
+    swapped: bool = False
+
+
+@dataclass(eq=False)
+class PickledDtype:
+    """A NumPy type, None where it is none of numbers; its byte order comes later."""
+
+    name: str
+    dtype: np.dtype | None
+    swapped: bool = False
+
+    def set_state(self, state: Any) -> None:
+        """Take the byte order."""
+        if isinstance(state, tuple) and len(state) > 1 and state[1] in ("<", ">"):
+            self.swapped = (state[1] == "<") != (sys.byteorder == "little")
+
+
+@dataclass(eq=False)
+class PickledArray:
+    """A NumPy array, whose shape, type and bytes come after it in the pickle."""
+
+    array: np.ndarray | Unreadable | None = None
+
+    def set_state(self, state: Any) -> None:
+        """Take shape, type, order and bytes."""
+        if not isinstance(state, tuple) or len(state) not in (4, 5):
+            raise DamagedError("a NumPy array has no shape and type")
+        shape, dtype, fortran, raw = state[-4:]
+        self.array = array_of_bytes(raw, dtype, shape, bool(fortran))
+
+
+def array_of_bytes(
+    raw: Any, dtype: Any, shape: Any, fortran: bool
+) -> np.ndarray | Unreadable:
+    """A NumPy array out of a pickle, in the byte order of this machine."""
+    if not isinstance(dtype, PickledDtype):
+        raise DamagedError("a NumPy array has no type")
+    if dtype.dtype is None:
+        return Unreadable(f"an array of {dtype.name}, not of numbers")
+    if dtype.swapped and dtype.dtype.kind == "V":
+        return Unreadable(f"an array of {dtype.name} in the other order of bytes")
+    if isinstance(raw, str):
+        raw = raw.encode("latin-1")
+    if not isinstance(raw, (bytes, bytearray)):
+        raise DamagedError("a NumPy array has no bytes")
+    order = tuple(reversed(shape)) if fortran and isinstance(shape, tuple) else shape
+    array = view_of(memoryview(raw), dtype.dtype, order, swapped=dtype.swapped)
+    return array.T if fortran else array

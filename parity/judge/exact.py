@@ -1,0 +1,92 @@
+"""The side of the oracle: exact values, and the noise of rounding around them."""
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from parity.judge import oracle, tolerance
+from parity.judge.cases import SETS, Problem
+from parity.judge.tensors import OUTPUTS, Array, Key, flatten_batch
+
+
+def of_oracle(problem: Problem) -> dict[Key, tolerance.Exact]:
+    """The exact values and their noise, from one run of the oracle with noisy twins."""
+    axes = _Axes(problem)
+    lengths, resets = problem.lengths, problem.resets
+    steps, *batch = problem.xs.shape[:-1]
+    result = oracle.forward(
+        {name: a.astype(axes.wide) for name, a in problem.params.items()},
+        axes.repeat(problem.xs),
+        *map(axes.repeat, problem.state or _zeros(problem)),
+        lengths=None if lengths is None else lengths.reshape(-1),
+        resets=None if resets is None else resets.reshape(steps, prod(batch)),
+        reset_state=axes.repeat_pair(problem.reset_state),
+        rounding=_Noise(problem.xs.dtype.name, axes.runs),
+    )
+    found = oracle.backward(result, *map(axes.repeat_sets, problem.cotangents))
+    outputs = zip(OUTPUTS, (result.ys, result.h, result.c), strict=True)
+    values = {(name, ""): axes.exact(a, name == "ys") for name, a in outputs}
+    states = {"d_h0": found.h, "d_c0": found.c} if problem.state is not None else {}
+    if problem.reset_state is not None:
+        states |= {"d_reset_h": found.reset_h, "d_reset_c": found.reset_c}
+    sets = len(problem.cotangents.ys)
+    for k, label in enumerate(SETS[:sets]):
+        values["d_xs", label] = axes.exact(found.xs[:, k], steps=True)
+        for name, a in states.items():
+            values[name, label] = axes.exact(a[:, k], steps=False)
+        for name in problem.params:
+            gradient = found.params[name][k]
+            values[f"d_{name}", label] = tolerance.from_runs(gradient, steps=False)
+    return values
+
+
+class _Axes:
+    """From the axes of a problem, `(X, *B, F)`, to the oracle's and back."""
+
+    runs = 1 + tolerance.NOISE_RUNS
+
+    def __init__(self, problem: Problem) -> None:
+        self.batch = problem.xs.shape[1:-1]
+        self.wide = np.longdouble if problem.xs.dtype == np.float64 else np.float64
+
+    def repeat(self, array: Array) -> Array:
+        """`(X, *B, F)` as `(X, N, B, F)`, a copy for each run."""
+        flat = flatten_batch(array.astype(self.wide), len(self.batch))[:, None]
+        return np.broadcast_to(flat, (flat.shape[0], self.runs, *flat.shape[2:]))
+
+    def repeat_pair(self, state: Any) -> tuple[Array, Array] | None:
+        """The same for a state, if there is one."""
+        return None if state is None else (self.repeat(state[0]), self.repeat(state[1]))
+
+    def repeat_sets(self, array: Array) -> Array:
+        """`(sets, X, *B, F)` as `(X, sets, N, B, F)`."""
+        return np.stack([self.repeat(one) for one in array], axis=1)
+
+    def exact(self, array: Array, steps: bool) -> tolerance.Exact:
+        """`(X, N, B, F)` as the exact value `(X, *B, F)` and its noise."""
+        shaped = array.reshape(*array.shape[:2], *self.batch, array.shape[-1])
+        return tolerance.from_runs(shaped if steps else shaped.swapaxes(0, 1), steps)
+
+
+def _zeros(problem: Problem) -> tuple[Array, Array]:
+    """A state of zeros; the cotangents of the state after have its shape."""
+    _, h, c = problem.cotangents
+    return np.zeros_like(h[0]), np.zeros_like(c[0])
+
+
+class _Noise:
+    """Rounding for `oracle.forward`: the first of the runs exact, the others noisy."""
+
+    def __init__(self, dtype: str, runs: int) -> None:
+        self.rng = np.random.default_rng(0)
+        self.eps = np.full((runs, 1, 1), tolerance.eps_of(dtype))
+        self.eps[0] = 0
+        self.tiny = tolerance.tiny_of(dtype) * (self.eps > 0)
+
+    def __call__(self, array: Array) -> Array:
+        if array.ndim < 3:  # a bias has no axis of runs yet
+            array = np.broadcast_to(array, (len(self.eps), 1, array.size))
+        u = self.rng.random(array.shape, dtype=np.float32) * 2 - 1
+        eps, tiny = (a.astype(array.dtype) for a in (self.eps, self.tiny))
+        return array + u * (eps * array + tiny)

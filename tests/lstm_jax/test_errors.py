@@ -1,0 +1,343 @@
+"""Every sentence that wrong arrays meet, matched whole."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+
+from lstm_jax import (
+    lstm,
+)
+from tests.given.wrong import (
+    BOTH,
+    ENTERS,
+    LAYERS,
+    ONE_LSTM,
+    PAIR,
+    PARAMS,
+    PROJECTED,
+    READ_OFF,
+    RESETS,
+    XS,
+    C,
+    H,
+    Row,
+    assert_raises,
+    prefixed,
+    quoted,
+    with_options,
+    with_params,
+    with_state,
+    without,
+)
+
+pytestmark = pytest.mark.usefixtures("no_jaxtyping")
+
+ARRAYS: list[Row] = [
+    (
+        lambda: lstm(None, XS),  # pyright: ignore[reportArgumentType]
+        TypeError,
+        (
+            "lstm: params must be a mapping from torch's names to arrays, not "
+            "NoneType: a state dict is the parameter tree. Use module.params() or a "
+            "state dict."
+        ),
+    ),
+    (
+        with_params(bias_ih_l0=None),
+        TypeError,
+        f"lstm: bias_ih_l0 must be an array, not NoneType: {ENTERS}",
+    ),
+    (
+        with_params(bias_ih_l0=np.ones(16, np.int32)),
+        TypeError,
+        (
+            "lstm: bias_ih_l0.dtype=int32 must be a floating type: the equations are "
+            "real. Use bias_ih_l0.astype('float32')."
+        ),
+    ),
+    (
+        with_params(bias_ih_l0=np.array(["a"])),
+        TypeError,
+        f"lstm: bias_ih_l0.dtype=<U1 must be a type of numbers: {ENTERS}",
+    ),
+    (
+        with_params(bias_ih_l0=torch.ones(16, dtype=torch.bfloat16)),
+        TypeError,
+        (
+            "lstm: bias_ih_l0 must be an array: Tensor cannot be read by NumPy "
+            "(Got unsupported ScalarType BFloat16). Use parity.from_torch."
+        ),
+    ),
+    (
+        with_params(bias_ih_l0=jnp.ones(16, jnp.float8_e4m3fn)),
+        TypeError,
+        (
+            "lstm: the types of xs and params, float32, float8_e4m3fn, must have a "
+            "common one: jax promotes them to none. Use dtype= for that of the "
+            "products."
+        ),
+    ),
+    (
+        lambda: lstm(PARAMS, [[1.0]]),  # pyright: ignore[reportArgumentType]
+        TypeError,
+        f"lstm: xs must be an array, not list: {ENTERS}",
+    ),
+    (
+        lambda: lstm(PARAMS, np.ones((7, 3, 5), np.int32)),
+        TypeError,
+        (
+            "lstm: xs.dtype=int32 must be a floating type: the equations are real. "
+            "Use xs.astype('float32')."
+        ),
+    ),
+    (
+        lambda: lstm(PARAMS, XS[0, 0]),
+        ValueError,
+        (
+            "lstm: xs.shape=(5,) must be (T, *B, 5): a sequence has time and features. "
+            "Use xs[:, None] for one feature, xs[None] for one step."
+        ),
+    ),
+    (
+        lambda: lstm(PARAMS, XS[..., :4]),
+        ValueError,
+        "lstm: xs.shape=(7, 3, 4) must end in 5, the input features of `weight_ih_l0`.",
+    ),
+]
+
+
+KEYS: list[Row] = [
+    (
+        lambda: lstm({}, XS),
+        ValueError,
+        f"lstm: missing 'weight_hh_l0', 'weight_ih_l0'. {ONE_LSTM}",
+    ),
+    (
+        lambda: lstm(without(PARAMS, "bias_hh_l1", "weight_hh_l1"), XS),
+        ValueError,
+        f"lstm: missing 'bias_hh_l1', 'weight_hh_l1'. {ONE_LSTM}",
+    ),
+    (
+        lambda: lstm(
+            without(PARAMS, "weight_hh_l1") | {"b": XS, "a": XS, "bias_ih_l1_": XS}, XS
+        ),
+        ValueError,
+        "lstm: missing 'weight_hh_l1'; not used: 'a', 'b', 'bias_ih_l1_'. " + ONE_LSTM,
+    ),
+    (
+        lambda: lstm(prefixed("enc.", PARAMS), XS),
+        ValueError,
+        (
+            "lstm: missing 'weight_hh_l0', 'weight_ih_l0'; "
+            f"not used: {quoted(prefixed('enc.', PARAMS))}. "
+            "Take its part with parity.from_torch(state_dict, prefix='enc.')."
+        ),
+    ),
+    (
+        with_params(weight_ih_l3=PARAMS["weight_ih_l1"]),
+        ValueError,
+        (
+            "lstm: missing 'bias_hh_l2', 'bias_hh_l3', 'bias_ih_l2', 'bias_ih_l3', "
+            f"'weight_hh_l2', 'weight_hh_l3', 'weight_ih_l2'. {ONE_LSTM}"
+        ),
+    ),
+    (
+        with_params(weight_ih_l999999999=XS, weight_ih_l00=XS),
+        ValueError,
+        (
+            "lstm: not used: 'weight_ih_l00', 'weight_ih_l999999999'. "
+            "Give the keys of one torch.nn.LSTM, no more and no less."
+        ),
+    ),
+    (
+        with_params(weight_ih_l0_reverse=PARAMS["weight_ih_l0"]),
+        ValueError,
+        (
+            "lstm: missing 'bias_hh_l0_reverse', 'bias_hh_l1_reverse', "
+            "'bias_ih_l0_reverse', 'bias_ih_l1_reverse', 'weight_hh_l0_reverse', "
+            f"'weight_hh_l1_reverse', 'weight_ih_l1_reverse'. {ONE_LSTM}"
+        ),
+    ),
+    (
+        with_params(bias_hh_l1=jnp.ones(3), weight_ih_l1=jnp.ones(16)),
+        ValueError,
+        (
+            "lstm: bias_hh_l1.shape=(3,) must be (16,); "
+            f"weight_ih_l1.shape=(16,) must be (16, 4): {READ_OFF}"
+        ),
+    ),
+    (
+        with_params(weight_hh_l0=jnp.ones(16)),
+        ValueError,
+        (
+            "lstm: weight_hh_l0.shape=(16,) must be two sizes above 0: torch's LSTM "
+            "stores matrices. Check what the weights are."
+        ),
+    ),
+    (
+        with_params(weight_hh_l0=jnp.ones((16, 0))),
+        ValueError,
+        (
+            "lstm: weight_hh_l0.shape=(16, 0) must be two sizes above 0: torch's LSTM "
+            "stores matrices. Check what the weights are."
+        ),
+    ),
+]
+
+
+STATES: list[Row] = [
+    (
+        with_state(H),
+        TypeError,
+        f"lstm: state must be a pair (h, c), not ArrayImpl: {PAIR}",
+    ),
+    (
+        with_state((H, C, C)),
+        TypeError,
+        f"lstm: state must be a pair (h, c), not 3 values: {PAIR}",
+    ),
+    (
+        with_state((H, None)),
+        TypeError,
+        f"lstm: state must be a pair (h, c), not half of one: {PAIR}",
+    ),
+    (
+        with_state((H, 3)),
+        TypeError,
+        f"lstm: state.c must be an array, not int: {ENTERS}",
+    ),
+    (
+        with_state((H.astype(int), C)),
+        TypeError,
+        (
+            "lstm: state.h.dtype=int32 must be a floating type: the equations are "
+            "real. Use state.h.astype('float32')."
+        ),
+    ),
+    (
+        with_state((H[:, 0], C)),
+        ValueError,
+        (
+            f"lstm: state.h.shape=(2, 4) must be (2, 3, 4): {LAYERS}, output features. "
+            "Use None for zeros."
+        ),
+    ),
+    (
+        with_state((H, C[:, :2])),
+        ValueError,
+        (
+            f"lstm: state.c.shape=(2, 2, 4) must be (2, 3, 4): {LAYERS}, cell "
+            "features. Use None for zeros."
+        ),
+    ),
+    (
+        with_state((C, H[..., :2]), PROJECTED),
+        ValueError,
+        (
+            f"lstm: state.h.shape=(2, 3, 4) must be (2, 3, 2): {LAYERS}, output "
+            "features. Is `state` in Flax's order (c, h)?"
+        ),
+    ),
+    (
+        lambda: lstm(PARAMS, XS, resets=RESETS, reset_state=(H, C[:, :2])),
+        ValueError,
+        (
+            f"lstm: reset_state.c.shape=(2, 2, 4) must be (2, 3, 4): {LAYERS}, cell "
+            "features. Use None for zeros."
+        ),
+    ),
+    (
+        with_options(reset_state=(H, C)),
+        ValueError,
+        (
+            "lstm: reset_state must be None where resets is None: nothing is reset. "
+            "Use state= for the state before the first step."
+        ),
+    ),
+]
+
+
+MASKS: list[Row] = [
+    (
+        with_options(lengths=[7, 0, 3]),
+        TypeError,
+        f"lstm: lengths must be an array, not list: {ENTERS}",
+    ),
+    (
+        with_options(lengths=np.ones(3, np.float32)),
+        TypeError,
+        (
+            "lstm: lengths.dtype=float32 must be an integer type: it counts steps. "
+            "Use lengths.astype('int32')."
+        ),
+    ),
+    (
+        with_options(lengths=np.array([7])),
+        ValueError,
+        (
+            "lstm: lengths.shape=(1,) must be (3,): one length for each sequence of "
+            "the batch."
+        ),
+    ),
+    (
+        with_options(lengths=np.array([7, -1, 3])),
+        ValueError,
+        (
+            "lstm: lengths=-1 must be within 0 and 7: xs has that many steps. "
+            "Cut xs or the length."
+        ),
+    ),
+    (
+        with_options(lengths=jnp.array([7, 0, 8])),
+        ValueError,
+        (
+            "lstm: lengths=8 must be within 0 and 7: xs has that many steps. "
+            "Cut xs or the length."
+        ),
+    ),
+    (
+        with_options(resets=np.ones((7, 3), np.int32)),
+        TypeError,
+        (
+            "lstm: resets.dtype=int32 must be bool: a step resets or does not. "
+            "Use resets.astype(bool)."
+        ),
+    ),
+    (
+        with_options(resets=RESETS.T),
+        ValueError,
+        (
+            "lstm: resets.shape=(3, 7) must be (7, 3): the layout of the inputs "
+            "without features."
+        ),
+    ),
+    (
+        lambda: lstm(BOTH, XS, resets=RESETS),
+        ValueError,
+        (
+            "lstm: resets must be None for a bidirectional LSTM: the reverse direction "
+            "comes to a reset from the other side. Cut the sequences instead."
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize("row", ARRAYS, ids=lambda row: row[2][:40])
+def test_an_argument_that_is_no_array_or_of_a_wrong_type_or_shape(row: Row) -> None:
+    assert_raises(row)
+
+
+@pytest.mark.parametrize("row", KEYS, ids=lambda row: row[2][:40])
+def test_everything_wrong_with_keys_and_shapes_is_listed_and_sorted(row: Row) -> None:
+    assert_raises(row)
+
+
+@pytest.mark.parametrize("row", STATES, ids=lambda row: row[2][:40])
+def test_a_state_that_does_not_fit(row: Row) -> None:
+    assert_raises(row)
+
+
+@pytest.mark.parametrize("row", MASKS, ids=lambda row: row[2][:40])
+def test_lengths_and_resets_that_do_not_fit(row: Row) -> None:
+    assert_raises(row)

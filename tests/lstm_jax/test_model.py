@@ -1,0 +1,189 @@
+"""`LSTMModel` against its torch twin."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+from flax import nnx
+
+from lstm_jax import LSTMModel
+from tests.given.inputs import (
+    B,
+    H,
+    I,
+    P,
+    T,
+    assert_equal,
+    assert_near,
+    cast,
+    draw,
+    like,
+)
+
+pytestmark = pytest.mark.usefixtures("float64")
+
+OUTPUTS = 3
+
+
+class Twin(torch.nn.Module):
+    """The same model, as one writes it in torch."""
+
+    def __init__(self, *sizes: int, **options: Any) -> None:
+        super().__init__()
+        features, hidden, outputs = sizes
+        self.lstm = torch.nn.LSTM(features, hidden, batch_first=True, **options)
+        width = options.get("proj_size", 0) or hidden
+        directions = 2 if options.get("bidirectional") else 1
+        self.fc = torch.nn.Linear(width * directions, outputs)
+
+    def forward(self, xs: torch.Tensor) -> torch.Tensor:
+        out, _ = self.lstm(xs)
+        return self.fc(out[:, -1])
+
+
+STACKS = [
+    pytest.param({}, id="plain"),
+    pytest.param({"num_layers": 2, "bias": False}, id="no_bias"),
+    pytest.param({"num_layers": 2, "bidirectional": True, "proj_size": P}, id="all"),
+]
+
+
+def make_twin(**options: Any) -> tuple[Twin, dict[str, Any]]:
+    twin = Twin(I, H, OUTPUTS, **options).double()
+    rng = np.random.default_rng(0)
+    params = {
+        name: rng.standard_normal(tuple(array.shape)) * 0.6
+        for name, array in twin.state_dict().items()
+    }
+    result = twin.load_state_dict({k: torch.tensor(v) for k, v in params.items()})
+    assert list(result) == [[], []]
+    return twin, params
+
+
+def test_the_articles_model_maps_32_sequences_of_10_to_32_numbers() -> None:
+    model = LSTMModel(1, 64, 1, rngs=nnx.Rngs(0))
+    predictions = model(draw((32, 10, 1)).astype("float32"))
+    assert (predictions.shape, predictions.dtype) == ((32, 1), "float32")
+    twin = Twin(1, 64, 1).state_dict()
+    assert {name: array.shape for name, array in model.params().items()} == {
+        name: tuple(array.shape) for name, array in twin.items()
+    }
+    assert list(model.params()) == list(twin)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_predictions_and_gradients_are_torchs(stack: Any) -> None:
+    twin, params = make_twin(**stack)
+    xs = draw((B, T, I))
+    model = LSTMModel.from_params(params)
+    assert_equal(model.params(), cast(params, "float64"))
+
+    def predict(model: LSTMModel, xs: Any) -> Any:
+        return model(xs)
+
+    predictions, transpose = jax.vjp(predict, model, jnp.asarray(xs))
+    cotangent = like(predictions)
+    d_model, d_xs = transpose(cotangent)
+    leaf = torch.tensor(xs, requires_grad=True)
+    expected = twin(leaf)
+    expected.backward(torch.tensor(cotangent))
+    assert leaf.grad is not None
+    assert_near(predictions, expected.detach().numpy())
+    assert_near(d_xs, leaf.grad.numpy())
+    gradients = {name: p.grad for name, p in twin.named_parameters()}
+    assert_near(
+        d_model.params(),
+        {
+            name: np.zeros(0) if g is None else g.numpy()
+            for name, g in gradients.items()
+        },
+    )
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_last_step_is_each_rows_own(stack: Any) -> None:
+    _, params = make_twin(**stack)
+    model, xs = LSTMModel.from_params(params), draw((B, T, I))
+    lengths = np.array([7, 1, 3])
+    padded = np.where((np.arange(T) < lengths[:, None])[..., None], xs, np.nan)
+    alone = jnp.stack([model(xs[b, :n]) for b, n in enumerate(lengths)])
+    assert_near(model(padded, lengths=lengths), alone)
+
+
+def test_a_row_of_length_zero_predicts_the_bias() -> None:
+    _, params = make_twin()
+    model, xs = LSTMModel.from_params(params), draw((B, T, I))
+    found = model(xs, lengths=np.array([2, 0, 7]))
+    assert_equal(found[1], jnp.asarray(params["fc.bias"]))
+
+
+def test_traced_lengths_past_the_end_are_clamped() -> None:
+    _, params = make_twin()
+    model, xs = LSTMModel.from_params(params), draw((B, 5, I))
+    found = jax.jit(lambda n: model(xs, lengths=n))(np.array([5, 6, 9]))
+    assert_near(found, model(xs))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint32", "int64"])
+def test_lengths_of_every_integer_type_are_the_same(dtype: str) -> None:
+    _, params = make_twin()
+    model, xs = LSTMModel.from_params(params), draw((B, 5, I))
+    lengths = np.array([5, 0, 3])
+    found = model(xs, lengths=lengths.astype(dtype))
+    assert_equal(found, model(xs, lengths=lengths))
+    assert_equal(found[1], jnp.asarray(params["fc.bias"]))
+
+
+def test_batch_axes_and_none_are_rows() -> None:
+    _, params = make_twin()
+    model, xs = LSTMModel.from_params(params), draw((2, B, T, I))
+    found = model(xs, lengths=np.array([[1, 2, 3], [4, 5, 6]]))
+    assert found.shape == (2, B, OUTPUTS)
+    assert_near(found[1, 0], model(xs[1, 0], lengths=np.array(4)))
+    assert_near(found[1, 0], model(xs[1, 0, :4]))
+
+
+def test_parameters_are_loaded_and_keep_their_types() -> None:
+    _, params = make_twin()
+    model = LSTMModel(I, H, OUTPUTS, rngs=nnx.Rngs(0))
+    new = cast(params, "bfloat16")
+    _ = model.load_params(new)
+    assert_equal(model.params(), new)
+    assert model(draw((B, T, I)).astype("float32")).dtype == "float32"
+
+
+@pytest.mark.parametrize("part", ["lstm.weight_hh_l0", "fc.weight"])
+def test_refused_parameters_replace_nothing(part: str) -> None:
+    _, params = make_twin()
+    model = LSTMModel.from_params(params)
+    other = {name: array + 1 for name, array in params.items()}
+    other[part] = other[part][:-1]
+    with pytest.raises(ValueError, match=part):
+        _ = model.load_params(other)
+    assert_equal(model.params(), cast(params, "float64"))
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float64"])
+def test_every_parameter_type_initialises(dtype: str) -> None:
+    model = LSTMModel(I, H, OUTPUTS, param_dtype=dtype, rngs=nnx.Rngs(0))
+    assert {array.dtype.name for array in model.params().values()} == {dtype}
+    assert model(cast(draw((B, T, I)), dtype)).dtype == dtype
+
+
+def test_the_products_have_the_type_asked_for() -> None:
+    _, params = make_twin()
+    model = LSTMModel.from_params(params, dtype="bfloat16")
+    assert model(draw((B, T, I))).dtype == "bfloat16"
+
+
+def test_dropout_needs_a_key_unless_deterministic() -> None:
+    _, params = make_twin(num_layers=2)
+    model, xs = LSTMModel.from_params(params, dropout=0.5), draw((B, T, I))
+    kept = model(xs, deterministic=True)
+    assert_equal(kept, LSTMModel.from_params(params)(xs))
+    dropped = model(xs, rngs=jax.random.key(0))
+    assert_equal(dropped, model(xs, rngs=jax.random.key(0)))
+    assert np.all(np.asarray(dropped != kept))

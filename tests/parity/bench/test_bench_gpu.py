@@ -1,0 +1,177 @@
+"""What the benchmark does on a GPU alone, as far as it can be seen without one."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from lstm_jax.backends import xla
+from lstm_jax.scan.gates import Options
+from parity.bench import rate
+from parity.bench.peers import harness, ours
+from parity.bench.peers.harness import peak_of
+from parity.bench.runner import RUNNERS, Unsupported, build_with
+from parity.bench.settings import Settings
+from parity.bench.timing.ahead import expecting, values_of
+from parity.bench.timing.rounds import Plan, Processes, measure
+from parity.bench.verify import expect, sparse, worst
+from parity.bench.works import Work, select
+from parity.judge import tolerance
+from parity.judge.cases import Case
+
+TINY = Work(case=Case(name="tiny", steps=5, given_state=False), mode="backward")
+GPU, TF32 = Settings(device="gpu"), Settings(device="gpu", precision="default")
+BUDGET = tolerance.budget("float32", tf32=True)
+
+
+def device_of(*stats):
+    """A device whose statistics are these, one after the other."""
+    left = list(stats)
+    return SimpleNamespace(memory_stats=lambda: left.pop(0))
+
+
+def stats(used, peak):
+    return {"bytes_in_use": used, "peak_bytes_in_use": peak}
+
+
+def test_memory_is_what_the_device_had_at_the_most():
+    assert peak_of(device_of(stats(100, 150), stats(120, 400)), {})() == 300
+
+
+@pytest.mark.parametrize("found", [None, stats(100, 150)])
+def test_an_older_peak_leaves_the_compilers_word(found):
+    facts = {"temp_bytes": 20, "output_bytes": 3, "argument_bytes": 999}
+    assert peak_of(device_of(found, found), facts)() == 23
+
+
+def test_tf32_is_a_setting_of_a_gpu():
+    assert (TF32.tf32, GPU.tf32) == (True, False)
+    assert not Settings(precision="default").tf32
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_both_sets_of_torchs_switches_agree(allowed):
+    try:
+        rate.set_tf32(allowed)
+        backends = torch.backends
+        old = (backends.cudnn.allow_tf32, backends.cuda.matmul.allow_tf32)
+        assert old == (allowed, allowed)
+        kinds = {
+            getattr(one, "fp32_precision", None)
+            for one in (backends.cuda.matmul, getattr(backends.cudnn, "rnn", None))
+        }
+        assert kinds <= {"tf32" if allowed else "ieee", None}
+    finally:
+        rate.set_tf32(False)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_torch_has_not_is_named():
+    with pytest.raises(ValueError, match="must be a GPU") as caught:
+        _ = rate.product_rate("gpu", 1, "float32", "highest")
+    assert str(caught.value) == (
+        "bench: --device gpu must be a GPU that torch has, too: it finds none. "
+        "Install torch for CUDA, or use --device cpu."
+    )
+
+
+def to_tf32(array):
+    """Rounded to the ten bits that TF32 keeps."""
+    bits = array.view(np.uint32) + np.uint32(1 << 12)
+    return (bits & np.uint32(0xFFFFE000)).view(np.float32)
+
+
+def error(params):
+    """That of torch with other weights, in roundings of float32."""
+    problem = TINY.case.draw()
+    problem = problem._replace(params=problem.params | params)
+    expected = expect(TINY, values_of(TINY.case))
+    program = build_with(RUNNERS["torch"])(TINY, problem, Settings())
+    return worst(TINY, program.values(sparse(problem, expected.rows)), expected)[0]
+
+
+def test_weights_of_tf32_are_within_its_budget_alone():
+    rounded = {name: to_tf32(a) for name, a in TINY.case.draw().params.items()}
+    assert tolerance.BUDGETS["float32"] < error(rounded) <= BUDGET
+
+
+def test_other_gates_are_out_of_the_budget_of_tf32():
+    weights = TINY.case.draw().params["weight_hh_l0"]
+    i, f, g, o = np.split(weights, 4)
+    assert error({"weight_hh_l0": np.concatenate([i, g, f, o])}) > BUDGET
+
+
+def assert_same(found, expected):
+    assert found.rows == expected.rows
+    assert found.values.keys() == expected.values.keys()
+    for name, exact in expected.values.items():
+        np.testing.assert_array_equal(found.values[name].value, exact.value)
+
+
+@pytest.mark.parametrize("processes", [0, 1])
+def test_the_oracle_is_asked_once_for_a_case(processes, monkeypatch):
+    works = [Work(case=TINY.case, mode=mode) for mode in ("forward", "backward")]
+    with expecting(works, processes) as given:
+        for work in works:
+            assert_same(given(work), expect(work, values_of(work.case)))
+        if not processes:
+            monkeypatch.setattr("parity.bench.timing.ahead.oracle_of", pytest.fail)
+            _ = given(works[0])
+
+
+def test_on_a_gpu_errors_are_judged_as_tf32s(monkeypatch):
+    """A runner right to TF32 is timed there, and refused where "highest" is asked."""
+
+    class Fake(Processes):
+        def __init__(self, _, settings):
+            super().__init__([], settings)
+
+        def ask(self, name, *request):
+            del name
+            facts = {"error": 1000.0, "tensor": "ys"}
+            return True, facts if request[0] == "prepare" else 1.0
+
+    monkeypatch.setattr("parity.bench.timing.rounds.Processes", Fake)
+    monkeypatch.setattr("parity.bench.timing.rounds._ahead", lambda _: 0)
+    found = []
+    for settings in (TF32, GPU):
+        works = select(["article"], ["forward"])
+        plan = Plan(works=works, runners=["torch"], settings=settings, rounds=1)
+        (group,) = measure(plan, lambda: {"kind": "run"}, lambda _: None)
+        found.append(group.runners["torch"].skipped)
+    assert found[0] == ""
+    assert found[1].startswith("wrong: ys is 1e+03 roundings from exact")
+
+
+def test_only_a_gpu_has_loops_that_are_not_rolled():
+    build = build_with(RUNNERS["lstm_jax rolled"])
+    with pytest.raises(Unsupported, match=r"^the loops of this device are rolled$"):
+        _ = build(TINY, TINY.case.draw(), Settings())
+
+
+def test_a_rolled_runner_has_one_step_in_a_loop_for_every_work(monkeypatch):
+    monkeypatch.setattr(xla, "DEVICES", {"gpu": Options(unroll=4)})
+    build = build_with(RUNNERS["lstm_jax rolled"])
+    for _ in range(2):
+        program = build(TINY, TINY.case.draw(), Settings(device="gpu"))
+        assert xla.DEVICES == {}
+        assert "ys" in program.values(TINY.case.draw())
+
+
+def test_a_gpu_has_no_vectors_of_a_cpu():
+    with pytest.raises(Unsupported, match=r"^a GPU has no vectors of so many bits$"):
+        _ = build_with(RUNNERS["lstm_jax 512"])(TINY, TINY.case.draw(), GPU)
+
+
+def test_the_compiler_is_told_the_bits_of_a_vector(monkeypatch):
+    told = []
+
+    def program(model, *others):
+        told.append(model.compiler)
+        return harness.program(model, *others)
+
+    monkeypatch.setattr(ours, "program", program)
+    for name in ("lstm_jax", "lstm_jax 512"):
+        _ = build_with(RUNNERS[name])(TINY, TINY.case.draw(), Settings())
+    assert told == [{}, {"xla_cpu_prefer_vector_width": 512}]

@@ -1,0 +1,254 @@
+"""What `bench` shows, draws and refuses, from results made by hand."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from parity.__main__ import main
+from parity.bench.results import plots, table
+from parity.bench.runner import RUNNERS, build_with
+from parity.bench.works import CASES, SWEEPS, TAGS, select
+from parity.machine import cores_here
+from tests.given import ROOT
+from tests.given.results import groups, lines, stored
+
+
+def test_a_table_has_the_fastest_first_and_ratios_to_torch():
+    (group,) = groups(lines({"torch": [2e-3], "lstm_jax": [1e-3], "keras": "wrong: x"}))
+    assert table.title(group) == "article, forward: float32, cpu, 1 core"
+    assert table.rows(group) == [
+        ["lstm_jax", "1 ms", "1 ms to 1 ms", "2.00", "400%", "0.50 s", "2 MB", "1"],
+        ["torch", "2 ms", "2 ms to 2 ms", "1.00", "200%", "0.50 s", "2 MB", "1"],
+    ]
+    assert table.left_out(group) == ["keras: wrong: x"]
+    assert group.ratio("keras", "torch") is None
+
+
+def test_seconds_have_a_unit_that_fits():
+    found = [table.seconds(a) for a in (12.345, 0.5, 1e-3, 2.5e-5)]
+    assert found == ["12.3 s", "500 ms", "1 ms", "25 us"]
+
+
+def test_a_title_says_where():
+    (gpu,) = groups(lines({}, device="gpu", precision="default"))
+    assert table.where(gpu) == "float32, gpu, default precision"
+    (two,) = groups(lines({}, cores=2))
+    assert table.where(two) == "float32, cpu, 2 cores"
+
+
+def test_the_geometric_mean():
+    assert table.geometric_mean([2.0, 8.0]) == pytest.approx(4.0)
+    assert np.isnan(table.geometric_mean([]))
+
+
+def test_sentences_compare_what_differs_in_the_case_alone():
+    linen, nnx = "linen LSTMCell", "nnx LSTMCell"
+    found = groups(
+        lines({"torch": [2.0], "lstm_jax": [1.0], linen: [3.0], nnx: [4.0]}),
+        lines({"torch": [8.0], "lstm_jax": [1.0]}, case="small"),
+        lines({"torch": [1.0], "lstm_jax": [2.0]}, cores=2),
+    )
+    assert table.best_flax(found[0]) == linen
+    one = "forward, float32, cpu, 1 core: lstm_jax is"
+    two, mean = one.replace("1 core", "2 cores"), "in the geometric mean of 2 cases"
+    assert table.sentences(found) == [
+        f"{one} 4.00 times as fast as torch {mean}; least 2.00, in article",
+        f"{one} 3.00 times as fast as the fastest of Flax in article",
+        f"{two} 0.50 times as fast as torch in article",
+    ]
+
+
+def test_a_batch_that_cannot_be_divided_counts_undivided():
+    times = {"torch": [3.0], "lstm_jax": [1.0], "lstm_jax 512": [0.75]}
+    divided = {"lstm_jax devices": [0.5], "lstm_jax shard_map 512": [0.25]}
+    found = groups(lines(times | divided), lines(times, case="small"))
+    for runner, small in (("devices", 3.0), ("shard_map 512", 4.0)):
+        ratios = table.ratios(found, f"lstm_jax {runner}", "torch")
+        assert ratios == {
+            "article": 3.0 / divided[f"lstm_jax {runner}"][0],
+            "small": small,
+        }
+
+
+# The command.
+
+
+BAD = {
+    "--case nothing": (
+        "--case 'nothing' must be a case or a tag: there are the cases "
+        f"{', '.join(CASES)} and the tags {', '.join(TAGS)}. Use one of these."
+    ),
+    "--runner nothing": (
+        f"--runner 'nothing' must be one of {', '.join(RUNNERS)}: these are the ones "
+        "there are. Use one of them."
+    ),
+    "--cores 9999": (
+        f"--cores 9999 must be at most {len(cores_here())}: these are the cores of "
+        "this process. Give fewer."
+    ),
+    "--json .": "--json . must be a file: it is a directory. Name one in it.",
+    "--plot conftest.py": (
+        "--plot conftest.py must be a directory: it is a file. Name another."
+    ),
+    "--from a --rounds 3": (
+        "--rounds must not come with --from: stored results are shown as they are. "
+        "Leave out one."
+    ),
+    "--from a --dtype float64": (
+        "--dtype must not come with --from: stored results are shown as they are. "
+        "Leave out one."
+    ),
+}
+
+
+@pytest.mark.parametrize("arguments", BAD)
+def test_bad_use_is_one_sentence_and_exit_code_2(arguments, capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert main(["bench", *arguments.split()]) == 2
+    assert capsys.readouterr().err == f"lstm-parity: bench: {BAD[arguments]}\n"
+
+
+@pytest.mark.parametrize("option", ["--rounds", "--cores"])
+@pytest.mark.parametrize("text", ["0", "-1", "many", "1.5"])
+def test_a_count_is_a_whole_number(option, text, capsys):
+    with pytest.raises(SystemExit) as caught:
+        _ = main(["bench", f"{option}={text}"])
+    assert caught.value.code == 2
+    expected = f"argument {option}: {text!r} must be a whole number of 1 or more\n"
+    assert capsys.readouterr().err.endswith(expected)
+
+
+def test_results_without_a_finished_measurement_are_refused(tmp_path, capsys):
+    path = stored(tmp_path / "a.jsonl", lines({"torch": [1.0]}, done=False))
+    assert main(["bench", "--from", str(path)]) == 2
+    assert capsys.readouterr().err == (
+        f"lstm-parity: bench: --from {path} must hold a finished measurement: it has "
+        "none. Give a file that `bench --json` wrote.\n"
+    )
+
+
+def test_stored_results_are_shown_and_a_wrong_runner_exits_with_1(tmp_path, capsys):
+    path = stored(tmp_path / "a.jsonl", lines({"torch": [2.0], "lstm_jax": [1.0]}))
+    assert main(["bench", "--from", str(path)]) == 0
+    assert "lstm_jax is 2.00 times as fast as torch" in capsys.readouterr().out
+    path = stored(path, lines({"torch": [2.0], "keras": "wrong: x"}))
+    assert main(["bench", "--from", str(path)]) == 1
+    assert "keras: wrong: x\n" in capsys.readouterr().out
+
+
+def test_results_of_another_commit_are_named(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("parity.cli.bench._commit", lambda: "def")
+    path = stored(tmp_path / "a.jsonl", lines({"torch": [2.0]}))
+    arguments = ["--case", "article", "--mode", "forward", "--runner", "torch"]
+    arguments += ["--cores", "1", "--rounds", "1", "--json", str(path)]
+    assert main(["bench", *arguments]) == 0
+    assert capsys.readouterr().err == (
+        f"lstm-parity: bench: {path} has results of another commit, abc: these were "
+        "not measured again. Give another file to do so.\n"
+    )
+
+
+def test_an_interruption_says_how_to_go_on(tmp_path, capsys, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("parity.cli.bench.measure", interrupted)
+    path = tmp_path / "a.jsonl"
+    assert main(["bench", "--json", str(path)]) == 130
+    assert capsys.readouterr().err == (
+        f"lstm-parity: bench: what is done is in {path}: the same command goes on from "
+        "there\n"
+    )
+
+
+def test_cases_and_runners_are_listed(capsys):
+    assert main(["bench", "--list"]) == 0
+    out = capsys.readouterr().out
+    assert "quick: article, small\n" in out
+    assert f"runners: {', '.join(RUNNERS)}\n" in out
+
+
+def test_help_fits_a_screen_and_shows_an_example(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        _ = main(["bench", "--help"])
+    out = capsys.readouterr().out
+    assert "python -m parity bench --quick" in out
+    assert len(out.splitlines()) <= 40
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_a_tag_names_cases_and_a_case_comes_once():
+    found = select(["quick", "article", "H=32"], ["step"], "bfloat16")
+    assert [work.case.name for work in found] == ["article", "small", "H=32"]
+    assert {(work.mode, work.case.dtype) for work in found} == {("step", "bfloat16")}
+    assert [work.mode for work in select(["streaming", "small"], None)] == [
+        "step",
+        "forward",
+        "backward",
+    ]
+
+
+@pytest.mark.parametrize("name", ["lstm_jax", "torch", "nnx LSTMCell"])
+def test_a_runner_is_built_by_its_name(name):
+    assert callable(build_with(RUNNERS[name]))
+
+
+# Figures.
+
+
+def swept(mode):
+    """Results of every sweep: in seconds, and with facts."""
+    return [
+        line
+        for k, case in enumerate(case for tag in SWEEPS.values() for case in tag)
+        for line in lines(
+            {"torch": [1e-3 * (k + 1)] * 2, "lstm_jax": [1e-3, 3e-3], "keras": "wrong"},
+            case=case.name,
+            mode=mode,
+        )
+    ]
+
+
+def test_every_figure_is_drawn_and_told(tmp_path, capsys):
+    path = stored(tmp_path / "a.jsonl", swept("forward"), swept("backward"))
+    directory = tmp_path / "new" / "plots"
+    assert main(["bench", "--from", str(path), "--plot", str(directory)]) == 1
+    names = ("ratio", "hidden", "batch", "compile", "memory", "temporary")
+    expected = {
+        f"{name}-{mode}-float32-cpu-1-core.png"
+        for name in names
+        for mode in ("forward", "backward")
+    }
+    assert {one.name for one in directory.iterdir()} == expected
+    for one in directory.iterdir():
+        assert one.read_bytes().startswith(b"\x89PNG\r\n")
+        assert one.stat().st_size > 10_000
+    assert capsys.readouterr().out.count("plot: ") == len(expected)
+
+
+def test_only_what_has_results_is_drawn(tmp_path):
+    alone = groups(lines({"lstm_jax": [1.0]}))
+    assert plots.draw(alone, tmp_path) == []
+    both = groups(lines({"torch": [1.0], "lstm_jax": [1.0]}, device="gpu"))
+    (path,) = plots.draw(both, tmp_path)
+    assert path.name == "ratio-forward-float32-gpu.png"
+
+
+def test_a_curve_has_its_values():
+    hidden, *_ = plots.CURVES
+    found = plots._lines(hidden, groups(swept("forward")))
+    low, middle, high = found["lstm_jax"][64]  # two milliseconds for 64 steps
+    assert (low, middle, high) == pytest.approx((1200 / 64, 2000 / 64, 2800 / 64))
+    assert sorted(found["torch"]) == [32, 64, 128, 256, 512]
+    assert "keras" not in found
+
+
+def test_without_matplotlib_the_cure_is_named(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert main(["bench", "--plot", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == (
+        f"lstm-parity: bench: --plot {tmp_path} must have matplotlib: it draws the "
+        "figure, and is not installed. Use pip install matplotlib.\n"
+    )

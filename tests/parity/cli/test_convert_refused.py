@@ -1,0 +1,109 @@
+"""`convert`: each bad use is one sentence, exit code 2, and nothing is written."""
+
+import numpy as np
+import pytest
+import torch
+
+from tests.parity.cli.test_convert_files import run, source
+
+__all__ = ["source"]
+
+BAD = {
+    "{src} {tmp}/b.txt": (
+        "convert: the suffix of {tmp}/b.txt must be one of .pt, .pth, .bin, .ckpt, "
+        ".safetensors, .npz, .msgpack, .orbax: it tells the format. Use another, or "
+        "--to with torch, safetensors, npz, msgpack, orbax."
+    ),
+    "{src} {tmp}/no/b.npz": (
+        "convert: {tmp}/no must be a directory: b.npz is to be written there. Make it "
+        "first, or give another place."
+    ),
+    "{src} {tmp}/old.npz": (
+        "convert: {tmp}/old.npz must not exist: it would be replaced. Give another "
+        "name, or --force."
+    ),
+    "{src} {tmp} --to npz --force": (
+        "convert: {tmp} must be a file: it is a directory or a device. Give another "
+        "name."
+    ),
+    "{tmp}/none.pt {tmp}/b.npz": (
+        "{tmp}/none.pt: there is no such file. Check the path; quote it if it has "
+        "spaces."
+    ),
+    "{src} {tmp}/b.npz --from npz": (
+        "convert: --from npz must be what {src} is: its bytes are torch. Leave --from "
+        "out."
+    ),
+    "{src} {tmp}/b.npz --prefix gru": (
+        "convert: {src} must hold an LSTM at prefix 'gru': weights named as in torch, "
+        "weight_ih_l0 or weight_ih. It holds net.head.bias, net.head.weight, "
+        "net.lstm.bias_hh_l0, net.lstm.bias_ih_l0, net.lstm.weight_hh_l0, "
+        "net.lstm.weight_ih_l0. Give another file or prefix."
+    ),
+    "{src} {tmp}/b.npz --dtype bfloat16": (
+        "convert: 'net.lstm.weight_ih_l0' must be of a type of NumPy, not bfloat16: "
+        "npz would lose it. Use --to safetensors, or --dtype float32."
+    ),
+    "{large} {tmp}/b.npz --dtype float16": (
+        "convert: 'weight_ih_l0' must fit float16: 1 values of it are too large for "
+        "it. Use --dtype bfloat16 or float32."
+    ),
+    "{sparse} {tmp}/b.npz --keep-rest": (
+        "convert: --keep-rest must carry all tensors: x is a sparse tensor, which is "
+        "not read. Leave --keep-rest out."
+    ),
+    "{cut} {tmp}/b.npz": (
+        "convert: LSTM at '': missing 'bias_hh_l0'. Give the keys of one "
+        "torch.nn.LSTM, no more and no less."
+    ),
+    "{both} {tmp}/b.msgpack --keep-rest": (
+        "convert: 'x.y' must not be both a tensor and a place for others: a tree has "
+        "either there. Use --to safetensors, which has flat names."
+    ),
+    "{empty} {tmp}/b.orbax --keep-rest": (
+        "convert: 'x' must not be empty: Orbax does not save it. Use --to msgpack."
+    ),
+    "{twice} {tmp}/b.npz --prefix lstm": (
+        "convert: --prefix lstm must be of one LSTM: there are '_orig_mod.lstm.', "
+        "'module.lstm.'. Give one of these."
+    ),
+    "{climbs} {tmp}/b.npz": (
+        "convert: '../x/weight_ih_l0' must be a name within an archive: npz is one. "
+        "Use --to safetensors, or --prefix."
+    ),
+}
+
+
+def files_of(tmp_path):
+    """The files that a bad use needs, by name."""
+    lstm = torch.nn.LSTM(3, 2).state_dict()
+    large = {n: torch.full_like(a, 2.0) for n, a in lstm.items()}
+    large["weight_ih_l0"][0, 0] = 1e6
+    wrapped = {
+        f"{w}.lstm.{n}": a for w in ("module", "_orig_mod") for n, a in lstm.items()
+    }
+    held = {
+        "large": large,
+        "sparse": lstm | {"x": torch.eye(2).to_sparse()},
+        "cut": {n: a for n, a in lstm.items() if n != "bias_hh_l0"},
+        "both": lstm | {"x": torch.ones(1), "x.y": torch.ones(1)},
+        "empty": lstm | {"x": torch.ones(0)},
+        "twice": wrapped,
+        "climbs": {f"../x/{n}": a for n, a in lstm.items()},
+    }
+    for name, tensors in held.items():
+        torch.save(tensors, tmp_path / f"{name}.pt")
+    np.savez(tmp_path / "old.npz", x=np.ones(1))
+    return {name: tmp_path / f"{name}.pt" for name in held}
+
+
+@pytest.mark.parametrize("arguments", BAD)
+def test_bad_use_is_one_sentence_and_leaves_nothing(
+    arguments, source, tmp_path, capsys
+):
+    names = {"src": source, "tmp": tmp_path, **files_of(tmp_path)}
+    before = sorted(path for path in tmp_path.rglob("*"))
+    assert run(*arguments.format(**names).split()) == 2
+    expected = BAD[arguments].format(**names)
+    assert capsys.readouterr().err == f"lstm-parity: {expected}\n"
+    assert sorted(path for path in tmp_path.rglob("*")) == before
