@@ -5,6 +5,7 @@ from lstm_jax._types import (
     LayerParams as LayerParams,
     LSTMSpec as LSTMSpec,
     LSTMState as LSTMState,
+    ParamKey as ParamKey,
 )
 from lstm_jax.init import init_params as init_params, spec_of as spec_of
 from lstm_jax.lengths import lengths_from_mask as lengths_from_mask

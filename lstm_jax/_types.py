@@ -5,6 +5,7 @@ included), `I` input, `H` cell, `P` output (`H`, or the projection size). Gates 
 `i, f, g, o`, always in that order, stacked on the first axis of a weight (`4H`).
 """
 
+import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -56,6 +57,29 @@ class LayerParams(NamedTuple):
         return self.bias_ih + self.bias_hh
 
 
+class ParamKey(NamedTuple):
+    """The place of a parameter in a stack; printed, it is torch's name.
+
+    `field` is one of `LayerParams`; `direction` is 0 for forward, 1 for reverse.
+
+    Example:
+        >>> str(ParamKey("weight_ih", layer=1, direction=1))
+        'weight_ih_l1_reverse'
+    """
+
+    field: str
+    layer: int = 0
+    direction: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.field}_l{self.layer}{'_reverse' if self.direction else ''}"
+
+
+_KEY = re.compile(
+    rf"({'|'.join(LayerParams._fields)})_l(0|[1-9][0-9]{{0,3}})(_reverse)?"
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class LSTMSpec:
     """What is fixed about a call of `lstm`: sizes, types, flags and platform.
@@ -96,8 +120,18 @@ class LSTMSpec:
 
     def layer_keys(self, layer: int, direction: int) -> list[str]:
         """Torch's names for the fields of `LayerParams`, of a layer in a direction."""
-        suffix = f"_l{layer}{'_reverse' if direction else ''}"
-        return [f"{name}{suffix}" for name in LayerParams._fields]
+        return [str(ParamKey(name, layer, direction)) for name in LayerParams._fields]
+
+    @staticmethod
+    def parse_key(name: str) -> ParamKey | None:
+        """The place that torch's name of a parameter tells; None if it is no such name.
+
+        Example:
+            >>> LSTMSpec.parse_key("bias_hh_l2_reverse")
+            ParamKey(field='bias_hh', layer=2, direction=1)
+        """
+        match = _KEY.fullmatch(name)
+        return match and ParamKey(match[1], int(match[2]), int(match[3] is not None))
 
     def layer_shapes(self, layer: int) -> list[tuple[int, ...] | None]:
         """Shapes of the same fields, None for those the spec has not."""

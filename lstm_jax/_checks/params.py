@@ -1,17 +1,13 @@
 """Parameters: keys and shapes, everything wrong listed at once and sorted."""
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jaxtyping import Array
 
 from lstm_jax._checks.arrays import check_input, check_state, floating
-from lstm_jax._types import LayerParams, LSTMSpec, LSTMState
+from lstm_jax._types import LayerParams, LSTMSpec, LSTMState, ParamKey
 
-_KEY = re.compile(
-    r"(weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)_l(0|[1-9][0-9]{0,3})(_reverse)?"
-)
 _REQUIRED = ("weight_ih", "weight_hh")
 
 
@@ -45,8 +41,8 @@ def _named(where: str, params: Any) -> dict[str, Any]:
 
 def read_spec(where: str, params: Mapping[str, Any]) -> LSTMSpec:
     """Layers, directions, sizes, bias and projection, read off keys and shapes."""
-    matches = [match for key in params if (match := _KEY.fullmatch(key))]
-    spec = _spec_of_keys(where, params, matches)
+    keys = [key for name in params if (key := LSTMSpec.parse_key(name))]
+    spec = _spec_of_keys(where, params, keys)
     expected = spec.shapes()
     refuse_keys(where, params, expected)
     _refuse_shapes(
@@ -124,11 +120,11 @@ def _refuse_shapes(
 
 
 def _spec_of_keys(
-    where: str, params: Mapping[str, Any], matches: list[re.Match]
+    where: str, params: Mapping[str, Any], keys: list[ParamKey]
 ) -> LSTMSpec:
     first = {f"{key}_l0" for key in _REQUIRED}
     if not first <= set(params):
-        others = {key for key in params if not _KEY.fullmatch(key)}
+        others = {name for name in params if not LSTMSpec.parse_key(name)}
         refuse_keys(where, others | (first & set(params)), first)
     shapes = {
         name: params[name].shape
@@ -146,10 +142,10 @@ def _spec_of_keys(
         input_size=shapes["weight_ih_l0"][1],
         hidden_size=projection[1] if projection else output,
         # A layer of a higher number than there are keys is no part of a stack.
-        num_layers=1 + min(len(matches), max(int(match[2]) for match in matches)),
-        bidirectional=any(match[3] for match in matches),
+        num_layers=1 + min(len(keys), max(key.layer for key in keys)),
+        bidirectional=any(key.direction for key in keys),
         proj_size=output if projection else 0,
-        bias=any(match[1].startswith("bias") for match in matches),
+        bias=any(key.field.startswith("bias") for key in keys),
     )
 
 
