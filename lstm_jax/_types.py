@@ -7,7 +7,7 @@ included), `I` input, `H` cell, `P` output (`H`, or the projection size). Gates 
 
 import re
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -38,6 +38,25 @@ class LSTMState(NamedTuple):
 
 
 StateLike = LSTMState | tuple[AnyArray, AnyArray]
+
+
+class Steps(NamedTuple):
+    """What a loop over time reads at each step.
+
+    Where `valid` is false, the row has ended and keeps its state. Where `reset` is
+    true, the row's state is replaced before the step. None means nowhere.
+    """
+
+    xs: Float[Array, "T ... I"]
+    valid: Bool[Array, "T ..."] | None = None
+    reset: Bool[Array, "T ..."] | None = None
+
+
+class States(NamedTuple):
+    """The state before the first step, and the state after a reset; None is zeros."""
+
+    before: LSTMState
+    fresh: LSTMState | None = None
 
 
 class LayerParams(NamedTuple):
@@ -113,7 +132,7 @@ class LSTMSpec:
         """`D`: 2 if bidirectional, else 1."""
         return 2 if self.bidirectional else 1
 
-    def constructor_arguments(self) -> dict[str, int | bool]:
+    def constructor_arguments(self) -> dict[str, Any]:
         """Sizes and flags as torch's constructor names them."""
         names = "input_size hidden_size num_layers bias bidirectional proj_size"
         return {name: getattr(self, name) for name in names.split()}

@@ -1,4 +1,4 @@
-"""The arrays of a call: checked, time first, with masks and a state."""
+"""The arrays of a call: checked, then time first, with masks and states."""
 
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -8,52 +8,47 @@ from jax.experimental import checkify
 from jaxtyping import Array
 
 from lstm_jax import _checks
-from lstm_jax._types import DTypeLike, LayerParams, LSTMSpec, LSTMState
+from lstm_jax._types import (
+    DTypeLike,
+    LayerParams,
+    LSTMSpec,
+    LSTMState,
+    States,
+    Steps,
+)
 from lstm_jax.scan.gates import accumulator
-from lstm_jax.scan.recurrence import Masks
 
 
 class Arrays(NamedTuple):
-    """The arrays of a call, checked."""
+    """The arrays of a call; `states` are the one before and the one after a reset."""
 
-    params: dict[str, Array]
-    xs: Array
-    state: LSTMState | None
-    lengths: Array | None
-    resets: Array | None
-    reset_state: LSTMState | None
+    params: Any
+    xs: Any
+    states: tuple[Any, Any]
+    lengths: Any = None
+    resets: Any = None
 
 
-def read(
-    where: str,
-    params: Any,
-    xs: Any,
-    state: Any,
-    lengths: Any,
-    resets: Any,
-    reset_state: Any,
-    batch_first: bool,
-) -> tuple[Arrays, LSTMSpec]:
+def read(where: str, given: Arrays, batch_first: bool) -> tuple[Arrays, LSTMSpec]:
     """Check the arrays of a call; the spec has the sizes and flags they show."""
     _checks.check_flag(where, "batch_first", batch_first)
-    params = _checks.read_params(where, params)
+    params = _checks.read_params(where, given.params)
     spec = _checks.read_spec(where, params)
-    xs = _checks.check_inputs(where, xs, spec)
+    xs = _checks.check_inputs(where, given.xs, spec)
     time = xs.ndim - 2 if batch_first else 0
     batch = (*xs.shape[:time], *xs.shape[time + 1 : -1])
-    if state is not None:
-        state = _checks.check_state(where, "state", state, spec, batch)
+    (before, fresh), lengths, resets = given.states, given.lengths, given.resets
+    if before is not None:
+        before = _checks.check_state(where, "state", before, spec, batch)
     if lengths is not None:
         lengths = _checks.check_lengths(where, lengths, batch, xs.shape[time])
     if resets is not None:
         resets = _checks.check_resets(where, "resets", resets, spec, xs.shape[:-1])
-    if reset_state is not None:
+    if fresh is not None:
         _checks.check_reset_state(where, resets)
-        reset_state = _checks.check_state(
-            where, "reset_state", reset_state, spec, batch
-        )
+        fresh = _checks.check_state(where, "reset_state", fresh, spec, batch)
     spec = replace(spec, lengths=lengths is not None, resets=resets is not None)
-    return Arrays(params, xs, state, lengths, resets, reset_state), spec
+    return Arrays(params, xs, (before, fresh), lengths, resets), spec
 
 
 def common_dtype(where: str, arrays: Arrays) -> jnp.dtype:
@@ -62,37 +57,35 @@ def common_dtype(where: str, arrays: Arrays) -> jnp.dtype:
     return _checks.common_dtype(where, types)
 
 
-def prepare(
-    arrays: Arrays, spec: LSTMSpec, batch_first: bool
-) -> tuple[Array, LSTMState, Masks]:
-    """Inputs time first in the type of the products, the state before, the masks.
+def prepare(arrays: Arrays, spec: LSTMSpec, batch_first: bool) -> tuple[Steps, States]:
+    """Inputs time first in the type of the products, with masks; and the states.
 
     What lies past the lengths is zeroed here, once: outputs masked afterwards would
     leave 0 times NaN in the gradients of the weights.
     """
-    dtype = jnp.dtype(spec.dtype)
-    xs = jnp.moveaxis(arrays.xs, -2, 0) if batch_first else arrays.xs
-    xs = xs.astype(dtype)
-    masks = _masks(arrays, xs.shape[0], batch_first)
-    if masks.valid is not None:
-        xs = jnp.where(masks.valid[..., None], xs, 0)
-    return xs, arrays.state or zero_state(spec, xs.shape[1:-1], dtype), masks
+    xs, reset = arrays.xs.astype(jnp.dtype(spec.dtype)), arrays.resets
+    if batch_first:
+        xs = jnp.moveaxis(xs, -2, 0)
+        reset = None if reset is None else jnp.moveaxis(reset, -1, 0)
+    valid = _valid(arrays.lengths, xs.shape[0])
+    if valid is not None:
+        xs = jnp.where(valid[..., None], xs, 0)
+    before, fresh = arrays.states
+    before = before or zero_state(spec, xs.shape[1:-1], xs.dtype)
+    return Steps(xs, valid, reset), States(before, fresh)
 
 
-def _masks(arrays: Arrays, steps: Any, batch_first: bool) -> Masks:
-    """Masks `(T, *B)` of lengths and resets."""
-    valid, reset = None, arrays.resets
-    if arrays.lengths is not None:
-        lengths = arrays.lengths.astype(jnp.int32)
-        checkify.debug_check(
-            jnp.all((lengths >= 0) & (lengths <= steps)),
-            "lstm: lengths must be within 0 and T, they are clamped",
-        )
-        times = jnp.arange(steps, dtype=jnp.int32)
-        valid = times.reshape(steps, *(1,) * lengths.ndim) < lengths
-    if reset is not None and batch_first:
-        reset = jnp.moveaxis(reset, -1, 0)
-    return Masks(valid, reset)
+def _valid(lengths: Array | None, steps: Any) -> Array | None:
+    """The steps within the lengths, `(T, *B)`."""
+    if lengths is None:
+        return None
+    lengths = lengths.astype(jnp.int32)
+    checkify.debug_check(
+        jnp.all((lengths >= 0) & (lengths <= steps)),
+        "lstm: lengths must be within 0 and T, they are clamped",
+    )
+    times = jnp.arange(steps, dtype=jnp.int32)
+    return times.reshape(steps, *(1,) * lengths.ndim) < lengths
 
 
 def zero_state(spec: LSTMSpec, batch: tuple, dtype: DTypeLike) -> LSTMState:

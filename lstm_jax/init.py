@@ -1,7 +1,7 @@
 """Initial parameters."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -38,7 +38,7 @@ def init_params(
         hidden_size: `H`, features of the cell.
         num_layers: `L`.
         bias: Whether the layers have torch's two biases.
-        bidirectional: Whether there is a reverse direction beside the forward one.
+        bidirectional: Whether there is a reverse direction, too.
         proj_size: `P`, features of the output; 0 means no projection, `P = H`.
         recurrent: "uniform", or "orthogonal" for `weight_hh`: each gate's square block
             is then orthogonal (orthonormal columns where `P < H`).
@@ -67,13 +67,12 @@ def init_params(
         2015 (forget bias). Keras stores a forget bias of 1 in its one bias, Haiku adds
         1 at every step and stores nothing.
     """
-    spec = make_spec(
-        _WHERE, input_size, hidden_size, num_layers, bias, bidirectional, proj_size
-    )
+    sizes = Sizes(input_size, hidden_size, num_layers, proj_size)
+    spec = make_spec(_WHERE, sizes, bias=bias, bidirectional=bidirectional)
     if recurrent not in ("uniform", "orthogonal"):
         raise ValueError(
-            f"{_WHERE}: {recurrent=} must be 'uniform' or 'orthogonal': these are the "
-            "draws there are. Use 'uniform' for torch's."
+            f"{_WHERE}: {recurrent=} must be 'uniform' or 'orthogonal': no other draw "
+            "is known. Use 'uniform' for torch's."
         )
     if forget_bias is not None and not bias:
         raise ValueError(
@@ -83,21 +82,18 @@ def init_params(
     if forget_bias is not None:
         _checks.check_real(_WHERE, "forget_bias", forget_bias)
     _checks.check_key(_WHERE, "key", key)
-    keys = jax.random.split(key, len(spec.shapes()))
-    return {
-        name: draw(name, subkey, spec, dtype, recurrent, forget_bias)
-        for name, subkey in zip(spec.shapes(), keys, strict=True)
-    }
+    draws = Draws(dtype, recurrent, forget_bias)
+    return draw_params(key, spec, draws)
 
 
 def spec_of(params: Mapping[str, Any]) -> LSTMSpec:
     """Layers, directions, sizes, biases and projection, read off keys and shapes.
 
     Args:
-        params: Torch's names to arrays of any framework: their shapes alone are read.
+        params: Torch's names to arrays of any framework; only their shapes are read.
 
     Returns:
-        The spec, its `dtype` and flags of a call left as they are by default.
+        The spec, with the default `dtype` and flags of a call.
 
     Raises:
         ValueError: If the keys and shapes are not those of one LSTM.
@@ -113,48 +109,55 @@ def spec_of(params: Mapping[str, Any]) -> LSTMSpec:
     return _checks.read_spec("spec_of", _checks.read_shaped("spec_of", params))
 
 
+class Sizes(NamedTuple):
+    """The sizes of torch's constructor."""
+
+    input_size: int
+    hidden_size: int
+    num_layers: int = 1
+    proj_size: int = 0
+
+
 def make_spec(
-    where: str,
-    input_size: int,
-    hidden_size: int,
-    num_layers: int,
-    bias: bool,
-    bidirectional: bool,
-    proj_size: int,
+    where: str, sizes: Sizes, *, bias: bool = True, bidirectional: bool = False
 ) -> LSTMSpec:
     """The spec of torch's constructor arguments, checked."""
-    _checks.check_sizes(where, input_size, hidden_size, num_layers, proj_size)
+    _checks.check_sizes(where, *sizes)
     _checks.check_flag(where, "bias", bias)
     _checks.check_flag(where, "bidirectional", bidirectional)
-    return LSTMSpec(
-        input_size=int(input_size),
-        hidden_size=int(hidden_size),
-        num_layers=int(num_layers),
-        bias=bool(bias),
-        bidirectional=bool(bidirectional),
-        proj_size=int(proj_size),
-    )
+    whole: Any = {name: int(size) for name, size in sizes._asdict().items()}
+    return LSTMSpec(**whole, bias=bool(bias), bidirectional=bool(bidirectional))
 
 
-def draw(
-    name: str,
-    key: Array,
-    spec: LSTMSpec,
-    dtype: DTypeLike,
-    recurrent: str = "uniform",
-    forget_bias: float | None = None,
-) -> Array:
+class Draws(NamedTuple):
+    """How parameters are drawn, see `init_params`."""
+
+    dtype: DTypeLike = jnp.float32
+    recurrent: str = "uniform"
+    forget_bias: float | None = None
+
+
+def draw_params(key: Key, spec: LSTMSpec, draws: Draws) -> dict[str, Array]:
+    """Every parameter of a spec, under torch's names."""
+    keys = jax.random.split(key, len(spec.shapes()))
+    pairs = zip(spec.shapes(), keys, strict=True)
+    return {name: draw(name, subkey, spec, draws) for name, subkey in pairs}
+
+
+def draw(name: str, key: Array, spec: LSTMSpec, draws: Draws) -> Array:
     """One parameter, drawn in float32 at least: half precision has no QR."""
+    dtype, recurrent, forget_bias = draws
     found = _checks.dtype(_WHERE, "dtype", dtype) or jnp.dtype(jnp.float32)
-    wide = accumulator(found)
+    wide, place = accumulator(found), LSTMSpec.parse_key(name)
     shape, size = spec.shapes()[name], spec.hidden_size
-    if recurrent == "orthogonal" and name.startswith("weight_hh"):
+    field = place.field if place else ""
+    if recurrent == "orthogonal" and field == "weight_hh":
         square = jax.nn.initializers.orthogonal()
         blocks = [square(k, (size, shape[1]), wide) for k in jax.random.split(key, 4)]
         return jnp.concatenate(blocks).astype(found)
     bound = size**-0.5
     array = jax.random.uniform(key, shape, wide, minval=-bound, maxval=bound)
-    if forget_bias is not None and name.startswith("bias"):
-        value = forget_bias if name.startswith("bias_ih") else 0.0
+    if forget_bias is not None and field.startswith("bias"):
+        value = forget_bias if field == "bias_ih" else 0.0
         array = array.at[size : 2 * size].set(value)
     return array.astype(found)

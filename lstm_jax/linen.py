@@ -5,6 +5,7 @@ is. A leaf beside `lstm_jax.nnx`: nothing imports it.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
@@ -25,10 +26,12 @@ from lstm_jax._types import (
     Precision,
     Resets,
     StateLike,
+    States,
 )
+from lstm_jax.backends import Backend
 from lstm_jax.call import zero_state
-from lstm_jax.init import draw, make_spec
-from lstm_jax.stack import cell_step, lstm
+from lstm_jax.init import Draws, Sizes, draw, make_spec
+from lstm_jax.stack import cell_step, lstm, time_step
 
 _OPTIONS = "dtype precision variational remat truncate backend"
 
@@ -43,7 +46,7 @@ class LSTM(linen.Module):
         bias: Whether the layers have torch's two biases.
         batch_first: Whether `xs` and the outputs are `(*B, T, ...)`; never the state.
         dropout: Probability of zeroing an element of a layer's output, but the last's.
-        bidirectional: Whether there is a reverse direction beside the forward one.
+        bidirectional: Whether there is a reverse direction, too.
         proj_size: `P`, features of the output; 0 means no projection, `P = H`.
         dtype: Type of the products; None means that of parameters and inputs together.
         param_dtype: Type of the parameters that `init` draws.
@@ -82,7 +85,7 @@ class LSTM(linen.Module):
     variational: bool = False
     remat: int | str | None = None
     truncate: int | None = None
-    backend: str = "auto"
+    backend: str | Backend = "auto"
 
     @classmethod
     def from_params(cls, params: Mapping[str, AnyArray], **options: Any) -> "LSTM":
@@ -110,14 +113,11 @@ class LSTM(linen.Module):
     @property
     def spec(self) -> LSTMSpec:
         """Sizes and flags, checked."""
+        sizes = Sizes(
+            self.input_size, self.hidden_size, self.num_layers, self.proj_size
+        )
         return make_spec(
-            "linen.LSTM",
-            self.input_size,
-            self.hidden_size,
-            self.num_layers,
-            self.bias,
-            self.bidirectional,
-            self.proj_size,
+            "linen.LSTM", sizes, bias=self.bias, bidirectional=self.bidirectional
         )
 
     def setup(self) -> None:
@@ -195,21 +195,9 @@ class LSTM(linen.Module):
             ValueError: If the stack is bidirectional, or shapes do not fit.
             TypeError: If an argument is not an array of the right kind.
         """
-        _checks.check_steppable("linen.LSTM.step", self.spec)
-        x = _checks.check_input("linen.LSTM.step", x, self.spec)
-        if reset is not None:
-            reset = _checks.check_resets(
-                "linen.LSTM.step", "reset", reset, self.spec, x.shape[:-1]
-            )[None]
-        ys, state = lstm(
-            self._params,
-            x[None],
-            state,
-            resets=reset,
-            reset_state=reset_state,
-            **self._options(),
-        )
-        return ys[0], state
+        states = States(state, reset_state)  # type: ignore[arg-type]
+        call = partial(time_step, "linen.LSTM.step", self.spec, self._params)
+        return call(x, states, reset, **self._options())
 
     @linen.nowrap
     def initial_state(self, batch_shape: tuple[int, ...] = ()) -> LSTMState:
@@ -281,8 +269,8 @@ class LSTMCell(RNNCellBase):
     @property
     def spec(self) -> LSTMSpec:
         """Sizes and flags, checked."""
-        sizes = (self.input_size, self.hidden_size)
-        return make_spec("linen.LSTMCell", *sizes, 1, self.bias, False, 0)
+        sizes = Sizes(self.input_size, self.hidden_size)
+        return make_spec("linen.LSTMCell", sizes, bias=self.bias)
 
     def setup(self) -> None:
         """Declare the parameters."""
@@ -353,10 +341,11 @@ def _declare(module: Any, spec: LSTMSpec, suffix: str) -> dict[str, AnyArray]:
         given = linen.meta.unbox(module.variables.get("params", {}))
         where = f"linen.{type(module).__name__}"
         _ = _checks.check_params(where, given, expected)
+    draws = Draws(module.param_dtype)
     return {
         name.removesuffix(suffix): module.param(
             name.removesuffix(suffix),
-            lambda key, name=name: draw(name, key, spec, module.param_dtype),
+            lambda key, name=name: draw(name, key, spec, draws),
         )
         for name in spec.shapes()
     }

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from lstm_jax import _checks
 from lstm_jax._types import AnyArray, DTypeLike, Inputs, Lengths, Precision
+from lstm_jax.init import Sizes, make_spec
 from lstm_jax.nnx import LSTM, Rngs, WithParams
 
 
@@ -25,7 +26,7 @@ class LSTMModel(nnx.Module):
         bias: Whether the LSTM layers have torch's two biases.
         dropout: Probability of zeroing an element of a layer's output, but the last's.
         bidirectional: Whether there is a reverse direction. At the last step it has
-            seen that step alone, as in `torch.nn.LSTM`'s `out[:, -1]`.
+            seen only that step, as in `torch.nn.LSTM`'s `out[:, -1]`.
         proj_size: `P`, features of the output; 0 means no projection, `P = H`.
         dtype: Type of the products; None means that of parameters and inputs together.
         param_dtype: Type of the parameters.
@@ -33,7 +34,7 @@ class LSTMModel(nnx.Module):
         rngs: Source of the initial parameters, stream `params`.
 
     Raises:
-        ValueError: If a size is out of range, or an option is none there is.
+        ValueError: If a size is out of range, or an option is unknown.
         TypeError: If a type is not floating, or a flag is not True or False.
 
     Example:
@@ -62,15 +63,12 @@ class LSTMModel(nnx.Module):
         precision: Precision = None,
         rngs: nnx.Rngs,
     ) -> None:
+        sizes = Sizes(input_size, hidden_size, num_layers, proj_size)
+        spec = make_spec("LSTMModel", sizes, bias=bias, bidirectional=bidirectional)
         self.lstm = LSTM(
-            input_size,
-            hidden_size,
-            num_layers,
-            bias,
+            **spec.constructor_arguments(),
             batch_first=True,
             dropout=dropout,
-            bidirectional=bidirectional,
-            proj_size=proj_size,
             dtype=dtype,
             param_dtype=param_dtype,
             precision=precision,

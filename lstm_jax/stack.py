@@ -1,6 +1,6 @@
 """A stack of layers: dropout between them, and the layouts of the arrays."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from math import isqrt
@@ -25,10 +25,13 @@ from lstm_jax._types import (
     Precision,
     Resets,
     StateLike,
+    States,
+    Steps,
 )
+from lstm_jax.backends.xla import of_layer
 from lstm_jax.call import Arrays, common_dtype, layers_of, prepare, read
 from lstm_jax.scan.devices import summed_at_once
-from lstm_jax.scan.layer import Chunks
+from lstm_jax.scan.loop import Loop
 
 _WHERE = "lstm"
 
@@ -49,12 +52,12 @@ def lstm(
     precision: Precision = None,
     remat: int | str | None = None,
     truncate: int | None = None,
-    backend: str = "auto",
+    backend: str | backends.Backend = "auto",
 ) -> tuple[Outputs, LSTMState]:
     """A stack of LSTM layers over a sequence: `torch.nn.LSTM` as a function.
 
     Sizes, layers, directions, biases and projection are read off the keys and shapes of
-    `params`, which may be a torch state dict as it is. Laws: running two halves of a
+    `params`, which may be a torch state dict. Laws: running two halves of a
     sequence, the state handed on, is running the whole; rows of a batch do not touch
     each other; `jit`, `vmap`, `grad` and `jvp` of any order apply.
 
@@ -72,7 +75,8 @@ def lstm(
         reset_state: The state after a reset, shaped as `state`; None means zeros.
         batch_first: Whether time is the second last axis of `xs` and the outputs. The
             state is never batch first.
-        dropout: Probability of zeroing an element of a layer's output, but the last's.
+        dropout: Probability of zeroing an element of any output but the last
+            layer's.
         dropout_key: Key of the dropout, needed where dropout acts.
         variational: Whether the same elements are zeroed at every step of a row, in
             place of torch's draw for each step.
@@ -84,7 +88,8 @@ def lstm(
         truncate: Steps between cuts of the gradient through the state, at steps
             `truncate`, `2 * truncate` and so on; outputs stay as they are. None cuts
             nowhere. Not for bidirectional stacks.
-        backend: "auto", or the name of one, see `lstm_jax.backends.explain`.
+        backend: "auto", the name of one, see `lstm_jax.backends.explain`, or a backend
+            with its options, such as `lstm_jax.backends.XLA(...)`.
 
     Returns:
         Outputs of the last layer, `(T, *B, D*P)` or batch first as `xs`, zero past the
@@ -94,7 +99,7 @@ def lstm(
     Raises:
         ValueError: If keys, shapes, lengths, dropout, remat, truncate or backend do
             not fit.
-        TypeError: If an argument is not an array of the right kind.
+        TypeError: If an argument is of the wrong kind.
         NotImplementedError: If the backend asked for by name cannot run this.
 
     Example:
@@ -106,12 +111,11 @@ def lstm(
     References:
         The semantics are `torch.nn.LSTM`'s. Beyond torch: any number of batch axes,
         lengths of 0, T = 0, resets, and derivatives of every order. Variational
-        dropout: Gal and Ghahramani, arXiv:1512.05287, 2016, of the outputs alone.
+        dropout: Gal and Ghahramani, arXiv:1512.05287, 2016, here only of the outputs.
         Truncated back-propagation: Williams and Peng, 1990.
     """
-    arrays, spec = read(
-        _WHERE, params, xs, state, lengths, resets, reset_state, batch_first
-    )
+    given = Arrays(params, xs, (state, reset_state), lengths, resets)
+    arrays, spec = read(_WHERE, given, batch_first)
     _checks.check_dropout(_WHERE, dropout, dropout_key, spec.num_layers)
     _checks.check_flag(_WHERE, "variational", variational)
     _checks.check_remat(_WHERE, remat)
@@ -126,29 +130,111 @@ def lstm(
         truncate=truncate is not None,
         platform=jax.default_backend(),
     )
-    options = _Options(
+    call = _Call(
         spec=spec,
         batch_first=batch_first,
         dropout=float(dropout),
         variational=variational,
-        precision=_checks.precision(_WHERE, precision),
-        chunks=_chunks(remat, truncate, steps),
+        loop=Loop(
+            precision=_checks.precision(_WHERE, precision),
+            remat=_steps_of(remat, truncate or steps),
+            truncate=truncate,
+        ),
         backend=backends.choose(backend, spec),
     )
-    return _lstm(options, arrays, dropout_key if spec.dropout else None)
+    return _lstm(call, arrays, dropout_key if spec.dropout else None)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Options:
+class _Call:
     """The static half of a call."""
 
     spec: LSTMSpec
     batch_first: bool
     dropout: float
-    precision: Precision
     variational: bool
-    chunks: Chunks
-    backend: str
+    loop: Loop
+    backend: backends.Backend
+
+
+def _steps_of(remat: int | str | None, window: Any) -> int | None:
+    """The steps that `remat` asks for; a symbolic T is one chunk whatever they are."""
+    if remat == "sqrt":
+        return max(1, isqrt(window)) if isinstance(window, int) else 1
+    return remat  # type: ignore[return-value]
+
+
+@partial(jax.jit, static_argnums=0)
+def _lstm(
+    call: _Call, arrays: Arrays, dropout_key: Array | None
+) -> tuple[Array, LSTMState]:
+    steps, states = prepare(arrays, call.spec, call.batch_first)
+    layers = layers_of(summed_at_once(arrays.params, arrays.xs), call.spec)
+    if dropout_key is None:
+        ys, after = call.backend.run(call.loop, call.spec, layers, steps, states)
+    else:
+        ys, after = _with_dropout(call, layers, steps, states, dropout_key)
+    after = jax.tree.map(lambda new, old: new.astype(old.dtype), after, states.before)
+    return (jnp.moveaxis(ys, 0, -2) if call.batch_first else ys), after
+
+
+def _with_dropout(
+    call: _Call,
+    layers: tuple[tuple[LayerParams, ...], ...],
+    steps: Steps,
+    states: States,
+    key: Array,
+) -> tuple[Array, LSTMState]:
+    """One layer at a time, each output but the last with elements zeroed."""
+    run, after = partial(call.backend.run, call.loop, call.spec), []
+    for index, layer in enumerate(layers):
+        if index:
+            ys = _drop(call, steps.xs, jax.random.fold_in(key, index))
+            steps = steps._replace(xs=ys)
+        ys, state = run((layer,), steps, of_layer(states, index, layer))
+        steps = steps._replace(xs=ys)
+        after.append(state)
+    return steps.xs, jax.tree.map(lambda *parts: jnp.concatenate(parts), *after)
+
+
+def _drop(call: _Call, ys: Array, key: Array) -> Array:
+    """Torch's dropout, a draw for each element, or one for all steps; scaled up."""
+    rate = call.dropout
+    if rate == 1:
+        return jnp.zeros_like(ys)
+    shape = (1, *ys.shape[1:]) if call.variational else ys.shape
+    keep = jax.random.bernoulli(key, 1 - rate, shape)
+    return jnp.where(keep, ys / (1 - rate), 0)
+
+
+def time_step(
+    where: str,
+    spec: LSTMSpec,
+    params: Mapping[str, AnyArray],
+    x: Input,
+    states: States,
+    reset: Any,
+    **options: Any,
+) -> tuple[Array, LSTMState]:
+    """One time step of a stack without reverse directions, without dropout.
+
+    Args:
+        where: Who asks, for errors.
+        spec: Sizes and flags of the stack.
+        params: Its parameters, see `lstm`.
+        x: Input, `(*B, I)`.
+        states: State before, and after a reset.
+        reset: True for rows that start anew before the step, shape `*B`, or None.
+        **options: Those of `lstm` that the modules have.
+    """
+    _checks.check_steppable(where, spec)
+    x = _checks.check_input(where, x, spec)
+    if reset is not None:
+        batch = x.shape[:-1]
+        reset = _checks.check_resets(where, "reset", reset, spec, batch)[None]
+    run = partial(lstm, params, x[None], states.before, reset_state=states.fresh)
+    ys, state = run(resets=reset, **options)
+    return ys[0], state
 
 
 def cell_step(
@@ -170,67 +256,3 @@ def cell_step(
     params = {f"{name}_l0": array for name, array in params.items()}
     _, (h, c) = lstm(params, x[None], state, dtype=dtype, precision=precision)
     return LSTMState(h[0], c[0])
-
-
-@partial(jax.jit, static_argnums=0)
-def _lstm(
-    options: _Options, arrays: Arrays, dropout_key: Array | None
-) -> tuple[Array, LSTMState]:
-    spec = options.spec
-    xs, state, masks = prepare(arrays, spec, options.batch_first)
-    run = partial(
-        backends.run,
-        options.backend,
-        spec=spec,
-        masks=masks,
-        precision=options.precision,
-        chunks=options.chunks,
-    )
-    layers = layers_of(summed_at_once(arrays.params, arrays.xs), spec)
-    if dropout_key is None:
-        ys, after = run(layers, xs, state, arrays.reset_state)
-    else:
-        ys, after = _with_dropout(run, layers, xs, state, arrays, options, dropout_key)
-    after = jax.tree.map(lambda new, old: new.astype(old.dtype), after, state)
-    return (jnp.moveaxis(ys, 0, -2) if options.batch_first else ys), after
-
-
-def _with_dropout(
-    run: Callable[..., tuple[Array, LSTMState]],
-    layers: tuple[tuple[LayerParams, ...], ...],
-    xs: Array,
-    state: LSTMState,
-    arrays: Arrays,
-    options: _Options,
-    key: Array,
-) -> tuple[Array, LSTMState]:
-    """One layer at a time, each output but the last with elements zeroed."""
-    directions, after = options.spec.num_directions, []
-    for index, layer in enumerate(layers):
-        rows = slice(index * directions, (index + 1) * directions)
-        before, reset_state = jax.tree.map(
-            lambda a, rows=rows: a[rows], (state, arrays.reset_state)
-        )
-        if index:
-            xs = _drop(xs, options, jax.random.fold_in(key, index))
-        xs, new = run((layer,), xs, before, reset_state)
-        after.append(new)
-    return xs, jax.tree.map(lambda *parts: jnp.concatenate(parts), *after)
-
-
-def _drop(ys: Array, options: _Options, key: Array) -> Array:
-    """Torch's dropout, a draw for each element, or one for all steps; scaled up."""
-    rate = options.dropout
-    if rate == 1:
-        return jnp.zeros_like(ys)
-    shape = (1, *ys.shape[1:]) if options.variational else ys.shape
-    keep = jax.random.bernoulli(key, 1 - rate, shape)
-    return jnp.where(keep, ys / (1 - rate), 0)
-
-
-def _chunks(remat: int | str | None, truncate: int | None, steps: Any) -> Chunks:
-    """Static lengths of chunks; a symbolic T is one chunk whatever `remat` asks."""
-    if remat == "sqrt":
-        window = truncate or steps
-        remat = max(1, isqrt(window)) if isinstance(window, int) else 1
-    return Chunks(remat=remat, truncate=truncate)  # type: ignore[arg-type]

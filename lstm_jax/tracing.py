@@ -18,15 +18,18 @@ from lstm_jax._types import (
     LayerParams,
     Lengths,
     LSTMSpec,
-    LSTMState,
     Precision,
     Resets,
     StateLike,
+    States,
+    Steps,
 )
 from lstm_jax.call import Arrays, common_dtype, layers_of, prepare, read
-from lstm_jax.scan.gates import Gates, Options, weights_of
-from lstm_jax.scan.layer import join, place
-from lstm_jax.scan.recurrence import Masks, forward
+from lstm_jax.scan.devices import to_scan
+from lstm_jax.scan.gates import Gates, weights_of
+from lstm_jax.scan.layer import side_by_side
+from lstm_jax.scan.loop import Loop
+from lstm_jax.scan.recurrence import everything, forward
 
 
 class Trace(NamedTuple):
@@ -87,45 +90,34 @@ def trace(
         >>> found.f.shape, bool(jnp.allclose(found.c[:, -1], state.c))
         ((1, 7, 5, 4), True)
     """
-    arrays, spec = read(
-        "trace", params, xs, state, lengths, resets, reset_state, batch_first
-    )
+    given = Arrays(params, xs, (state, reset_state), lengths, resets)
+    arrays, spec = read("trace", given, batch_first)
     found = _checks.dtype("trace", "dtype", dtype) or common_dtype("trace", arrays)
-    options = Options(precision=_checks.precision("trace", precision))
-    return _trace(options, replace(spec, dtype=found.name), batch_first, arrays)
+    loop = Loop(precision=_checks.precision("trace", precision))
+    return _trace(loop, replace(spec, dtype=found.name), batch_first, arrays)
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
-def _trace(
-    options: Options, spec: LSTMSpec, batch_first: bool, arrays: Arrays
-) -> Trace:
-    xs, state, masks = prepare(arrays, spec, batch_first)
+def _trace(loop: Loop, spec: LSTMSpec, batch_first: bool, arrays: Arrays) -> Trace:
+    steps, states = prepare(arrays, spec, batch_first)
     rows: list[Trace] = []
     for layer in layers_of(arrays.params, spec):
         for index, params in enumerate(layer):
-            before, reset_state = jax.tree.map(
-                itemgetter(len(rows)), (state, arrays.reset_state)
-            )
-            setting = replace(options, reverse=index == 1)
-            rows.append(_direction(setting, params, xs, before, masks, reset_state))
-        xs = join([row.h for row in rows[-len(layer) :]], masks)
+            one = jax.tree.map(itemgetter(len(rows)), states)
+            turned = replace(loop, reverse=index == 1)
+            rows.append(_traced(turned, params, steps, one))
+        outputs = [row.h for row in rows[-len(layer) :]]
+        steps = steps._replace(xs=side_by_side(outputs, steps))
     time = -2 if batch_first else 1
     return jax.tree.map(lambda *parts: jnp.moveaxis(jnp.stack(parts), 1, time), *rows)
 
 
-def _direction(
-    options: Options,
-    params: LayerParams,
-    xs: Array,
-    state: LSTMState,
-    masks: Masks,
-    reset_state: LSTMState | None,
-) -> Trace:
+def _traced(loop: Loop, params: LayerParams, steps: Steps, states: States) -> Trace:
     """All steps of one direction of a layer."""
-    params, state, reset_state = place(params, xs, state, masks, reset_state)
-    weights = weights_of(params, xs.dtype)
-    _, states, gates = forward(options, xs, weights, state, masks, reset_state)
-    if masks.valid is not None:
-        valid = masks.valid[..., None]
+    params, steps, states = to_scan(params, steps, states)
+    weights = weights_of(params, steps.xs.dtype)
+    _, after, gates = forward(everything, loop, weights, steps, states)
+    if steps.valid is not None:
+        valid = steps.valid[..., None]
         gates = Gates(*(jnp.where(valid, gate, 0) for gate in gates))
-    return Trace(*gates, *states)
+    return Trace(*gates, *after)

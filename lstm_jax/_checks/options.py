@@ -27,8 +27,9 @@ def dtype(where: str, name: str, value: Any) -> jnp.dtype | None:
         )
     if jax.dtypes.canonicalize_dtype(found) != found:
         raise TypeError(
-            f"{where}: {name}={value!r} must be float32 or smaller: jax has 64 bits "
-            "where x64 is enabled alone. Use jax.config.update('jax_enable_x64', True)."
+            f"{where}: {name}={value!r} must be float32 or smaller: jax has 64-bit "
+            "types only where x64 is enabled. Use "
+            "jax.config.update('jax_enable_x64', True)."
         )
     return found
 
@@ -137,7 +138,7 @@ def check_remat(where: str, remat: Any) -> None:
     if not (remat is None or steps or root):
         raise ValueError(
             f"{where}: {remat=} must be None, a number of steps above 0 or 'sqrt': the "
-            "backward pass keeps one state for so many steps. Use None to keep all."
+            "backward pass keeps one state for that many steps. Use None to keep all."
         )
 
 
@@ -148,7 +149,7 @@ def check_truncate(where: str, truncate: Any, spec: LSTMSpec, steps: Any = 0) ->
     if not isinstance(truncate, int) or isinstance(truncate, bool) or truncate < 1:
         raise ValueError(
             f"{where}: {truncate=} must be None or a number of steps above 0: the "
-            "gradient of the state is cut every so many. Use None to cut nowhere."
+            "gradient of the state is cut after that many. Use None to cut nowhere."
         )
     if spec.bidirectional:
         raise ValueError(

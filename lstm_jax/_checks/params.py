@@ -141,7 +141,7 @@ def _spec_of_keys(
     return LSTMSpec(
         input_size=shapes["weight_ih_l0"][1],
         hidden_size=projection[1] if projection else output,
-        # A layer of a higher number than there are keys is no part of a stack.
+        # A layer whose number is larger than the count of keys is no part of a stack.
         num_layers=1 + min(len(keys), max(key.layer for key in keys)),
         bidirectional=any(key.direction for key in keys),
         proj_size=output if projection else 0,

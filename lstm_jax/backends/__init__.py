@@ -1,57 +1,109 @@
 """Who runs a stack: the choice of a backend, and its explanation.
 
-A backend is a module with two functions:
-
-- `unsupported(spec) -> str | None`: why it cannot run the spec, in one sentence;
-- `run(layers, xs, state, reset_state, *, spec, masks, precision, chunks)`: runs a stack
-  between whose layers nothing happens, and returns outputs and the state after.
-
-`"auto"` chooses among the backends with every transform. One asked for by name runs or
-raises; none is ever replaced silently.
+A backend is a class in a module of its own, and a row of `BACKENDS`: an object of the
+class with the options that its name stands for.
 """
 
-from types import ModuleType
+from typing import ClassVar, Protocol, runtime_checkable
 
 from jaxtyping import Array
 
-from lstm_jax._types import LayerParams, LSTMSpec, LSTMState, Precision
-from lstm_jax.backends import cudnn, xla
-from lstm_jax.scan.layer import Chunks
-from lstm_jax.scan.recurrence import Masks
-
-BACKENDS: dict[str, ModuleType] = {"xla": xla, "cudnn": cudnn}
-AUTO = ("xla",)
+from lstm_jax._types import LayerParams, LSTMSpec, LSTMState, States, Steps
+from lstm_jax.backends.cudnn import CuDNN as CuDNN
+from lstm_jax.backends.orders import Machine as Machine
+from lstm_jax.backends.xla import XLA as XLA
+from lstm_jax.scan.loop import Loop, Order as Order
 
 
-def choose(name: str, spec: LSTMSpec) -> str:
-    """The name of the backend that will run `spec`.
+@runtime_checkable
+class Backend(Protocol):
+    """What runs a stack between whose layers nothing happens. It must be hashable.
+
+    `every_transform` says whether all of JAX's transforms apply: "auto" takes only such
+    a backend.
+    """
+
+    name: ClassVar[str]
+    every_transform: ClassVar[bool]
+
+    def unsupported(self, spec: LSTMSpec) -> str | None:
+        """Why it cannot run `spec`, in one sentence; None where it can."""
+        ...
+
+    def settled(self) -> "Backend":
+        """The same backend with everything fixed that this process decides.
+
+        It is part of what a compiled program is kept under.
+        """
+        ...
+
+    def run(
+        self,
+        loop: Loop,
+        spec: LSTMSpec,
+        layers: tuple[tuple[LayerParams, ...], ...],
+        steps: Steps,
+        states: States,
+    ) -> tuple[Array, LSTMState]:
+        """Outputs `(T, *B, D*P)` and the state after.
+
+        Args:
+            loop: Precision of the products, and how time is cut.
+            spec: Sizes, types and flags of the call.
+            layers: Weights of each layer in each direction.
+            steps: Inputs in the type of the products, time first, zero where a row has
+                ended, and masks.
+            states: State before and after a reset, `(L*D, *B, P)` and `(L*D, *B, H)`.
+        """
+        ...
+
+
+BACKENDS: dict[str, Backend] = {row.name: row for row in (XLA(), CuDNN())}
+
+
+def choose(backend: str | Backend, spec: LSTMSpec) -> Backend:
+    """The backend that will run `spec`. One asked for is never replaced.
 
     Raises:
         ValueError: If there is no backend of that name.
+        TypeError: If it is neither a name nor a backend.
         NotImplementedError: If the backend cannot run `spec`.
     """
-    check_name("lstm", name)
-    if name == "auto":
-        return next(auto for auto in AUTO if not BACKENDS[auto].unsupported(spec))
-    if reason := BACKENDS[name].unsupported(spec):
+    check_backend("lstm", backend)
+    if backend == "auto":
+        return _automatic(spec).settled()
+    found = BACKENDS[backend] if isinstance(backend, str) else backend
+    if reason := found.unsupported(spec):
         raise NotImplementedError(
-            f"backend={name!r} cannot run this layer: {reason} Use backend='auto', or "
-            "ask `lstm_jax.backends.explain(spec)` which can."
+            f"backend={found.name!r} cannot run this layer: {reason} Use "
+            "backend='auto', or ask `lstm_jax.backends.explain(spec)` which can."
         )
-    return name
+    return found.settled()
 
 
-def check_name(where: str, name: str) -> None:
-    """Refuse what is not "auto" or the name of a backend.
+def _automatic(spec: LSTMSpec) -> Backend:
+    rows = BACKENDS.values()
+    return next(b for b in rows if b.every_transform and not b.unsupported(spec))
+
+
+def check_backend(where: str, backend: str | Backend) -> None:
+    """Refuse what is not "auto", the name of a backend, or a backend.
 
     Raises:
         ValueError: If there is no backend of that name.
+        TypeError: If it is neither a name nor a backend.
     """
-    if not isinstance(name, str) or name not in {"auto", *BACKENDS}:
-        raise ValueError(
-            f"{where}: backend={name!r} must be one of 'auto', "
-            f"{', '.join(map(repr, BACKENDS))}: these are the ones there are. "
-            "Use 'auto'."
+    if isinstance(backend, str):
+        if backend not in {"auto", *BACKENDS}:
+            raise ValueError(
+                f"{where}: {backend=} must be one of 'auto', "
+                f"{', '.join(map(repr, BACKENDS))}: no other backend is known. "
+                "Use 'auto'."
+            )
+    elif isinstance(backend, type) or not isinstance(backend, Backend):
+        raise TypeError(
+            f"{where}: backend must be a name or a backend, not {backend!r}: it runs "
+            "the stack. Use 'auto'."
         )
 
 
@@ -63,49 +115,9 @@ def explain(spec: LSTMSpec) -> str:
         xla: yes (chosen by "auto")
         cudnn: no, no CUDA device.
     """
-    chosen, lines = choose("auto", spec), []
-    for name, module in BACKENDS.items():
-        reason = module.unsupported(spec)
-        mark = ' (chosen by "auto")' if name == chosen else ""
+    chosen, lines = _automatic(spec), []
+    for name, backend in BACKENDS.items():
+        reason = backend.unsupported(spec)
+        mark = ' (chosen by "auto")' if backend is chosen else ""
         lines.append(f"{name}: {f'no, {reason}' if reason else 'yes'}{mark}")
     return "\n".join(lines)
-
-
-def run(
-    name: str,
-    layers: tuple[tuple[LayerParams, ...], ...],
-    xs: Array,
-    state: LSTMState,
-    reset_state: LSTMState | None,
-    *,
-    spec: LSTMSpec,
-    masks: Masks,
-    precision: Precision,
-    chunks: Chunks,
-) -> tuple[Array, LSTMState]:
-    """Run a stack on the backend of that name.
-
-    Args:
-        name: Name of the backend.
-        layers: Weights of each layer in each direction.
-        xs: Inputs in the type of the products, time first, zero where a row has ended.
-        state: State before, `(L*D, *B, P)` and `(L*D, *B, H)`.
-        reset_state: State after a reset, shaped as `state`; None means zeros.
-        spec: What is fixed about the call.
-        masks: Ends and resets of the rows.
-        precision: Precision of the products.
-        chunks: How time is cut.
-
-    Returns:
-        Outputs `(T, *B, D*P)` and the state after.
-    """
-    return BACKENDS[name].run(
-        layers,
-        xs,
-        state,
-        reset_state,
-        spec=spec,
-        masks=masks,
-        precision=precision,
-        chunks=chunks,
-    )

@@ -1,29 +1,50 @@
 """NVIDIA's cuDNN through `jax.experimental.rnn`: the whole stack in one call.
 
-Float32, reverse mode alone, and no transform beside `jit`: asked for by name. Its
-products are TF32's unless the precision is "highest".
+Float32, only reverse mode, and no transform but `jit`: asked for by name. Its products
+are TF32's unless the precision is "highest".
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from jax.experimental import rnn
 from jaxtyping import Array, Float
 
-from lstm_jax._types import LayerParams, LSTMSpec, LSTMState, Precision
-from lstm_jax.scan.layer import Chunks
-from lstm_jax.scan.recurrence import Masks
+from lstm_jax._types import LayerParams, LSTMSpec, LSTMState, States, Steps
+from lstm_jax.scan.loop import Loop
 
 Layers = tuple[tuple[LayerParams, ...], ...]
 
 
-def unsupported(spec: LSTMSpec) -> str | None:
-    """Every reason why cuDNN cannot run `spec`, in one sentence."""
-    reasons = list(_reasons(spec))
-    return f"{', and '.join(reasons)}." if reasons else None
+@dataclass(frozen=True)
+class CuDNN:
+    """NVIDIA's kernel; it has no options."""
+
+    name: ClassVar[str] = "cudnn"
+    every_transform: ClassVar[bool] = False
+
+    def unsupported(self, spec: LSTMSpec) -> str | None:
+        """Every reason why cuDNN cannot run `spec`, in one sentence."""
+        reasons = list(_reasons(spec))
+        return f"{', and '.join(reasons)}." if reasons else None
+
+    def settled(self) -> "CuDNN":
+        """The same: nothing about it depends on the process."""
+        return self
+
+    def run(
+        self, loop: Loop, spec: LSTMSpec, layers: Layers, steps: Steps, states: States
+    ) -> tuple[Array, LSTMState]:
+        """Run the stack in one call of cuDNN, see `lstm_jax.backends.Backend`."""
+        if 0 in steps.xs.shape[:-1]:
+            features = spec.num_directions * spec.output_size
+            shape = (*steps.xs.shape[:-1], features)
+            return jnp.zeros(shape, steps.xs.dtype), states.before
+        return _run(loop, spec, layers, steps, states.before)
 
 
 def _reasons(spec: LSTMSpec) -> Iterator[str]:
@@ -43,51 +64,43 @@ def _reasons(spec: LSTMSpec) -> Iterator[str]:
             yield sentence
 
 
-def run(
-    layers: Layers,
-    xs: Array,
-    state: LSTMState,
-    reset_state: LSTMState | None,
-    *,
-    spec: LSTMSpec,
-    masks: Masks,
-    precision: Precision,
-    chunks: Chunks,
+def _run(
+    loop: Loop, spec: LSTMSpec, layers: Layers, steps: Steps, state: LSTMState
 ) -> tuple[Array, LSTMState]:
-    """Run the stack in one call of cuDNN, see `lstm_jax.backends.run`."""
-    del reset_state, chunks
-    steps, *batch, _ = xs.shape
-    if 0 in xs.shape[:-1]:
-        features = spec.num_directions * spec.output_size
-        return jnp.zeros((steps, *batch, features), xs.dtype), state
-    rows = prod(batch)
-    lengths = jnp.full(rows, steps, jnp.int32)
-    if masks.valid is not None:
-        valid = jnp.broadcast_to(masks.valid, (steps, *batch))
-        lengths = valid.reshape(steps, rows).sum(axis=0, dtype=jnp.int32)
+    xs, (count, *batch, inputs) = steps.xs, steps.xs.shape
+    rows, lengths = prod(batch), _lengths(steps)
     layers, state = jax.tree.map(lambda a: a.astype(xs.dtype), (layers, state))
     before = LSTMState(*(a.reshape(len(a), rows, a.shape[-1]) for a in state))
     kernel: Any = rnn.lstm
     with jax.named_scope("cudnn"):
         ys, h, c = kernel(
-            jnp.swapaxes(xs.reshape(steps, rows, -1), 0, 1),
+            jnp.swapaxes(xs.reshape(count, rows, -1), 0, 1),
             *before,
             pack(layers),
-            jnp.maximum(lengths, 1),  # of a row of none, what comes out is put right
-            xs.shape[-1],  # with dropout, a layer that is not the first comes alone
+            jnp.maximum(lengths, 1),  # it needs a step: rows of 0 are restored below
+            inputs,  # with dropout, a later layer comes without the first
             spec.hidden_size,
             len(layers),
             0.0,
             spec.bidirectional,
-            precision,
+            loop.precision,
         )
-    ys = jnp.swapaxes(ys, 0, 1).reshape(steps, *batch, -1)
-    if masks.valid is not None:
-        ys = jnp.where(masks.valid[..., None], ys, 0)
+    ys = jnp.swapaxes(ys, 0, 1).reshape(count, *batch, -1)
+    if steps.valid is not None:
+        ys = jnp.where(steps.valid[..., None], ys, 0)
     some = (lengths > 0)[:, None]
     after = (jnp.where(some, a, b) for a, b in zip((h, c), before, strict=True))
     h, c = (a.reshape(b.shape) for a, b in zip(after, state, strict=True))
     return ys, LSTMState(h, c)
+
+
+def _lengths(steps: Steps) -> Array:
+    """Steps of each row of the flattened batch."""
+    count, *batch = steps.xs.shape[:-1]
+    if steps.valid is None:
+        return jnp.full(prod(batch), count, jnp.int32)
+    valid = jnp.broadcast_to(steps.valid, (count, *batch))
+    return valid.reshape(count, prod(batch)).sum(axis=0, dtype=jnp.int32)
 
 
 def pack(layers: Layers) -> Float[Array, " weights"]:

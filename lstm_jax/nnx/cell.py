@@ -18,7 +18,7 @@ from lstm_jax._types import (
     StateLike,
 )
 from lstm_jax.call import zero_state
-from lstm_jax.init import init_params, make_spec
+from lstm_jax.init import Draws, Sizes, draw_params, make_spec
 from lstm_jax.nnx.params import WithParams, params_key
 from lstm_jax.stack import cell_step
 
@@ -39,7 +39,7 @@ class LSTMCell(WithParams, RNNCellBase):
         rngs: Source of the initial parameters, stream `params`.
 
     Raises:
-        ValueError: If a size is out of range, or an option is none there is.
+        ValueError: If a size is out of range, or an option is unknown.
         TypeError: If a type is not floating, or a flag is not True or False.
 
     Example:
@@ -62,13 +62,12 @@ class LSTMCell(WithParams, RNNCellBase):
         precision: Precision = None,
         rngs: nnx.Rngs,
     ) -> None:
-        self.spec = make_spec("LSTMCell", input_size, hidden_size, 1, bias, False, 0)
+        self.spec = make_spec("LSTMCell", Sizes(input_size, hidden_size), bias=bias)
         self.dtype = _checks.dtype("LSTMCell", "dtype", dtype)
         self.precision = _checks.precision("LSTMCell", precision)
         key = params_key("LSTMCell", rngs)
-        params = init_params(key, input_size, hidden_size, bias=bias, dtype=param_dtype)
-        for name, array in params.items():
-            setattr(self, name.removesuffix("_l0"), nnx.Param(array))
+        params = draw_params(key, self.spec, Draws(param_dtype))
+        self._set({name.removesuffix("_l0"): a for name, a in params.items()})
 
     @classmethod
     def from_params(cls, params: Mapping[str, AnyArray], **options: Any) -> "LSTMCell":

@@ -20,11 +20,12 @@ from lstm_jax._types import (
     Precision,
     Resets,
     StateLike,
+    States,
 )
 from lstm_jax.call import zero_state
-from lstm_jax.init import init_params, make_spec
+from lstm_jax.init import Draws, Sizes, draw_params, make_spec
 from lstm_jax.nnx.params import Rngs, WithParams, dropout_key, params_key
-from lstm_jax.stack import lstm
+from lstm_jax.stack import lstm, time_step
 
 _OPTIONS = "dtype precision variational remat truncate backend"
 
@@ -42,7 +43,7 @@ class LSTM(WithParams):
         bias: Whether the layers have torch's two biases.
         batch_first: Whether `xs` and the outputs are `(*B, T, ...)`; never the state.
         dropout: Probability of zeroing an element of a layer's output, but the last's.
-        bidirectional: Whether there is a reverse direction beside the forward one.
+        bidirectional: Whether there is a reverse direction, too.
         proj_size: `P`, features of the output; 0 means no projection, `P = H`.
         dtype: Type of the products; None means that of parameters and inputs together.
         param_dtype: Type of the parameters.
@@ -54,7 +55,7 @@ class LSTM(WithParams):
         rngs: Source of the initial parameters, stream `params`.
 
     Raises:
-        ValueError: If a size is out of range, or an option is none there is.
+        ValueError: If a size is out of range, or an option is unknown.
         TypeError: If a type is not floating, or a flag is not True or False.
 
     Example:
@@ -85,18 +86,17 @@ class LSTM(WithParams):
         variational: bool = False,
         remat: int | str | None = None,
         truncate: int | None = None,
-        backend: str = "auto",
+        backend: str | backends.Backend = "auto",
         rngs: nnx.Rngs,
     ) -> None:
-        self.spec = make_spec(
-            "LSTM", input_size, hidden_size, num_layers, bias, bidirectional, proj_size
-        )
+        sizes = Sizes(input_size, hidden_size, num_layers, proj_size)
+        self.spec = make_spec("LSTM", sizes, bias=bias, bidirectional=bidirectional)
         _checks.check_flag("LSTM", "batch_first", batch_first)
         _checks.check_rate("LSTM", dropout)
         _checks.check_flag("LSTM", "variational", variational)
         _checks.check_remat("LSTM", remat)
         _checks.check_truncate("LSTM", truncate, self.spec)
-        backends.check_name("LSTM", backend)
+        backends.check_backend("LSTM", backend)
         self.batch_first = batch_first
         self.dropout = dropout
         self.dtype = _checks.dtype("LSTM", "dtype", dtype)
@@ -105,18 +105,8 @@ class LSTM(WithParams):
         self.remat = remat
         self.truncate = truncate
         self.backend = backend
-        params = init_params(
-            params_key("LSTM", rngs),
-            input_size,
-            hidden_size,
-            num_layers,
-            bias=bias,
-            bidirectional=bidirectional,
-            proj_size=proj_size,
-            dtype=param_dtype,
-        )
-        for name, array in params.items():
-            setattr(self, name, nnx.Param(array))
+        key = params_key("LSTM", rngs)
+        self._set(draw_params(key, self.spec, Draws(param_dtype)))
 
     @classmethod
     def from_params(cls, params: Mapping[str, AnyArray], **options: Any) -> "LSTM":
@@ -212,21 +202,9 @@ class LSTM(WithParams):
             ValueError: If the stack is bidirectional, or shapes do not fit.
             TypeError: If an argument is not an array of the right kind.
         """
-        _checks.check_steppable("LSTM.step", self.spec)
-        x = _checks.check_input("LSTM.step", x, self.spec)
-        if reset is not None:
-            reset = _checks.check_resets(
-                "LSTM.step", "reset", reset, self.spec, x.shape[:-1]
-            )[None]
-        ys, state = lstm(
-            self.params(),
-            x[None],
-            state,
-            resets=reset,
-            reset_state=reset_state,
-            **self._options(),
-        )
-        return ys[0], state
+        states = States(state, reset_state)  # type: ignore[arg-type]
+        call = partial(time_step, "LSTM.step", self.spec, self.params())
+        return call(x, states, reset, **self._options())
 
     def initial_state(self, batch_shape: tuple[int, ...] = ()) -> LSTMState:
         """The state of zeros that a call without one starts from."""

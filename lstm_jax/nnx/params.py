@@ -36,8 +36,10 @@ class WithParams(nnx.Module):
             TypeError: If a value is not a floating array.
         """
         where = f"{type(self).__name__}.load_params"
-        arrays = _checks.check_params(where, params, self.shapes())
-        for name, array in arrays.items():
+        self._set(_checks.check_params(where, params, self.shapes()))
+
+    def _set(self, params: Mapping[str, Array]) -> None:
+        for name, array in params.items():
             setattr(self, name, nnx.Param(array))
 
 

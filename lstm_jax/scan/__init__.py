@@ -1,1 +1,1 @@
-"""One layer over time: the equations restated for speed, and their derivatives."""
+"""One layer over time: the equations arranged for speed, and their derivatives."""

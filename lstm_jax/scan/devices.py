@@ -1,10 +1,33 @@
-"""What a call does differently on each of several devices."""
+"""Arrays on several devices, and in the types of the scan."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array
+
+from lstm_jax._types import LayerParams, LSTMState, States, Steps
+from lstm_jax.scan.gates import accumulator
+from lstm_jax.scan.loop import Loop
+
+
+def by_device(
+    loop: Loop, cpu: Callable[..., Any], others: Callable[..., Any]
+) -> Callable[..., Any]:
+    """`cpu` in the loop's order on a CPU, `others` in the plain order elsewhere.
+
+    The device is known when a program is lowered, not when it is traced. So both are
+    traced, whatever this host is, and a program for another device does not depend on
+    the order of the products on this one.
+    """
+    elsewhere = partial(others, loop.plain())
+    if loop.order is None:
+        return elsewhere
+    return partial(lax.platform_dependent, cpu=partial(cpu, loop), default=elsewhere)
 
 
 def in_shard_map() -> bool:
@@ -13,19 +36,40 @@ def in_shard_map() -> bool:
     return not mesh.empty and mesh.are_all_axes_manual
 
 
-def zero_of(array: Array, dtype: jax.typing.DTypeLike) -> Array:
-    """A zero that varies over the devices as an array of at least one axis does."""
-    return jnp.sum(lax.stop_gradient(array)[:0]).astype(dtype)
-
-
 def summed_at_once(params: dict[str, Array], xs: Array) -> dict[str, Array]:
-    """The parameters, of which `shard_map` sums the gradients over the devices at once.
+    """The parameters, passed through one vector.
 
-    An all-reduce on a CPU is a wait of the devices for each other, whatever its size,
-    for each array in it. Gradients of arrays that vary less than `xs` does are reduced;
-    here the array is one vector of all.
+    So `shard_map` sums their gradients in one all-reduce. On a CPU an all-reduce makes
+    the devices wait for each other once for each array in it, whatever its size.
+    `shard_map` reduces the gradients of arrays that vary less than `xs` does; here that
+    array is the one vector.
     """
     if not in_shard_map():
         return params
     vector, apart = ravel_pytree(params)
-    return apart(vector + zero_of(xs, vector.dtype))
+    return apart(vector + _zero_of(xs, vector.dtype))
+
+
+def to_scan(
+    params: LayerParams, steps: Steps, states: States
+) -> tuple[LayerParams, Steps, States]:
+    """Parameters and states in the types and the sharding of the scan."""
+    dtype = steps.xs.dtype
+    params = jax.tree.map(lambda a: a.astype(accumulator(dtype)), params)
+    before, fresh = (s if s is None else _carried(s, dtype) for s in states)
+    zero = jnp.sum(lax.stop_gradient(steps.xs)[:0], axis=(0, -1))[..., None]
+    for other in jax.tree.leaves((params, steps._replace(xs=None), fresh)):
+        zero = zero + _zero_of(other, zero.dtype)
+    # JAX derives batch sharding and varying axes of the carried state from operands.
+    before = jax.tree.map(lambda a: a + zero.astype(a.dtype), before)
+    return params, steps, States(before, fresh)
+
+
+def _carried(state: LSTMState, dtype: jnp.dtype) -> LSTMState:
+    """The state in the types that go with products of type `dtype`."""
+    return LSTMState(state.h.astype(dtype), state.c.astype(accumulator(dtype)))
+
+
+def _zero_of(array: Array, dtype: jax.typing.DTypeLike) -> Array:
+    """A zero that varies over the devices as an array of at least one axis does."""
+    return jnp.sum(lax.stop_gradient(array)[:0]).astype(dtype)

@@ -1,51 +1,52 @@
-"""The recurrence with features before rows: outputs alone, on a CPU, of wide layers.
+"""The recurrence with features before rows: wide layers on a CPU, without derivatives.
 
 A product reads its left factor once, row by row, and its right factor again and again.
-With states of `(H, B)` that is the state, which is small, not the weight.
+With states of `(H, B)` the factor that is read again is the state, which is small, not
+the weight.
 """
 
 from functools import partial
 from math import prod
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from lstm_jax._types import LayerParams, LSTMState
-from lstm_jax.scan.gates import Options, cell_of, times, weights_of
+from lstm_jax._types import LayerParams, LSTMState, States, Steps
+from lstm_jax.scan.gates import cell_of, weights_of
+from lstm_jax.scan.loop import Loop
+from lstm_jax.scan.products import product
 
 State = tuple[list[Array], list[Array]]  # h (one block if projected) and c, flat
 
 
-def features_first(
-    options: Options,
-    params: LayerParams,
-    xs: Float[Array, "T ... I"],
-    state: LSTMState,
+def transposed(
+    loop: Loop, params: LayerParams, steps: Steps, states: States
 ) -> tuple[Float[Array, "T ... P"], LSTMState]:
-    """Run one direction over time, every row to its end.
+    """Run one direction over time; every row runs to its end.
 
-    Inputs and state are multiplied by their weights together, a block of units apart
-    from the others, so that XLA can run them at once. What is computed element by
+    Inputs and state are multiplied by their weights together. Blocks of units are
+    computed apart, so that XLA can run them at once. What is computed element by
     element is flat: XLA's CPU code for a few rows at the end of a shape is slow.
 
     Args:
-        options: Static options.
+        loop: What is fixed about the loop; `loop.order.transposed` is the blocks.
         params: Weights in the type of the cell.
-        xs: Inputs in the type of the products, `(T, *B, I)`.
-        state: State before the first step (the last, if reversed).
+        steps: Inputs in the type of the products, `(T, *B, I)`, without masks.
+        states: State before the first step (the last, if reversed).
 
     Returns:
         `h` after each step and the final state.
     """
-    (steps, *batch, inputs), (h, c), dtype = xs.shape, state, state.h.dtype
-    rows, weights = prod(batch), weights_of(params, xs.dtype)
-    multiply = partial(times, precision=options.precision)
-    units = partial(_units, options)
+    (count, *batch, inputs), (h, c) = steps.xs.shape, states.before
+    rows, dtype, weights = prod(batch), h.dtype, weights_of(params, steps.xs.dtype)
+    multiply = partial(product, precision=loop.precision, axis=0)
+    blocks = partial(_blocks, loop.order.transposed if loop.order else 1)
     both = jnp.concatenate([weights.weight_ih, weights.weight_hh], axis=1)
     bias = jnp.zeros(len(both), c.dtype) if weights.bias is None else weights.bias
     bias = jnp.broadcast_to(bias[:, None], (len(both), rows))
-    of_units = list(zip(units(both, 4), _flat(units(bias, 4)), strict=True))
+    of_units = list(zip(blocks(both, 4), _flat(blocks(bias, 4)), strict=True))
 
     def cells(factor: Array, cs: list[Array]) -> tuple[list[Array], list[Array]]:
         ys, after = [], []
@@ -66,21 +67,20 @@ def features_first(
             hs = [multiply(weights.weight_hr, features(hs)).astype(dtype).ravel()]
         return (hs, cs), features(hs).T
 
-    h, c = (a.reshape(rows, a.shape[-1]).T for a in state)
-    hs = units(h, 1) if weights.weight_hr is None else [h]
-    before = _flat(hs), _flat(units(c, 1))
-    xs = xs.reshape(steps, rows, inputs)
-    after, ys = lax.scan(step, before, xs, reverse=options.reverse)
+    h, c = (a.reshape(rows, a.shape[-1]).T for a in states.before)
+    hs = blocks(h, 1) if weights.weight_hr is None else [h]
+    xs = steps.xs.reshape(count, rows, inputs)
+    start = _flat(hs), _flat(blocks(c, 1))
+    after, ys = lax.scan(step, start, xs, reverse=loop.reverse)
     h, c = (features(parts).T.reshape(*batch, -1) for parts in after)
-    return ys.reshape(steps, *batch, h.shape[-1]), LSTMState(h, c)
+    return ys.reshape(count, *batch, h.shape[-1]), LSTMState(h, c)
 
 
-def _units(options: Options, array: Array, count: int) -> list[Array]:
-    """`(count*H, n)` by units: `(count*H/k, n)` for each of the k blocks."""
-    units, last = array.shape[0] // (count * options.blocks), array.shape[1]
-    parts = array.reshape(count, options.blocks, units, last)
-    return [parts[:, k].reshape(-1, last) for k in range(options.blocks)]
+def _blocks(number: int, array: Array, kinds: int) -> list[Array]:
+    """`(kinds * H, n)` cut by units into that many blocks, each `(kinds * h, n)`."""
+    parts = jnp.array_split(array.reshape(kinds, -1, array.shape[1]), number, axis=1)
+    return [part.reshape(-1, array.shape[1]) for part in parts]
 
 
 def _flat(parts: list[Array]) -> list[Array]:
-    return [a.ravel() for a in parts]
+    return jax.tree.map(jnp.ravel, parts)

@@ -42,8 +42,8 @@ RATE = (
     "must be a number within 0 and 1: it is the probability that an element is zeroed."
 )
 PRODUCTS = "must be one that jax.numpy.matmul takes: it is handed on to the products."
-STEPS = "the backward pass keeps one state for so many steps. Use None to keep all."
-THESE = "these are the ones there are. Use 'auto'."
+STEPS = "the backward pass keeps one state for that many steps. Use None to keep all."
+THESE = "no other backend is known. Use 'auto'."
 DRAWN = "numbers are drawn with it. Use jax.random.key(seed)."
 OTHERS = "the sizes are read off the parameters. Leave the others out."
 

@@ -47,7 +47,7 @@ def reference(
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let jax's reference run where the kernel would, on this device."""
     monkeypatch.setattr(rnn, "lstm", reference)
-    monkeypatch.setattr(cudnn, "unsupported", lambda _: None)
+    monkeypatch.setattr(cudnn.CuDNN, "unsupported", lambda *_: None)
     jax.clear_caches()
 
 
@@ -120,14 +120,14 @@ def test_every_reason_against_it_is_named() -> None:
     spec = LSTMSpec(
         input_size=5, hidden_size=4, proj_size=2, dtype="bfloat16", resets=True
     )
-    assert cudnn.unsupported(spec) == (
+    assert cudnn.CuDNN().unsupported(spec) == (
         "no CUDA device, and cuDNN's products are float32 here, not bfloat16, and jax "
         "passes it no projection, and it has no resets."
     )
     spec = LSTMSpec(
         input_size=5, hidden_size=4, platform="gpu", remat=True, truncate=True
     )
-    reason = cudnn.unsupported(spec)
+    reason = cudnn.CuDNN().unsupported(spec)
     assert reason is not None
     assert reason.endswith(
         "it keeps what its own backward pass needs, without remat, and it cuts no "

@@ -1,5 +1,6 @@
 """Every sentence that wrong options meet, matched whole."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -109,8 +110,8 @@ OPTIONS: list[Row] = [
         with_options(dtype="float64"),
         TypeError,
         (
-            "lstm: dtype='float64' must be float32 or smaller: jax has 64 bits where "
-            "x64 is enabled alone. Use jax.config.update('jax_enable_x64', True)."
+            "lstm: dtype='float64' must be float32 or smaller: jax has 64-bit types "
+            "only where x64 is enabled. Use jax.config.update('jax_enable_x64', True)."
         ),
     ),
     (
@@ -143,7 +144,7 @@ OPTIONS: list[Row] = [
             ValueError,
             (
                 f"lstm: truncate={truncate!r} must be None or a number of steps above "
-                "0: the gradient of the state is cut every so many. Use None to cut "
+                "0: the gradient of the state is cut after that many. Use None to cut "
                 "nowhere."
             ),
         )
@@ -196,8 +197,9 @@ OPTIONS: list[Row] = [
     ),
     (
         with_options(backend=["xla"]),
-        ValueError,
-        f"lstm: backend=['xla'] must be one of 'auto', 'xla', 'cudnn': {THESE}",
+        TypeError,
+        "lstm: backend must be a name or a backend, not ['xla']: it runs the stack. "
+        "Use 'auto'.",
     ),
 ]
 
@@ -294,8 +296,8 @@ INIT: list[Row] = [
         lambda: init_params(KEY, 3, 4, recurrent="normal"),  # pyright: ignore[reportArgumentType]
         ValueError,
         (
-            "init_params: recurrent='normal' must be 'uniform' or 'orthogonal': these "
-            "are the draws there are. Use 'uniform' for torch's."
+            "init_params: recurrent='normal' must be 'uniform' or 'orthogonal': no "
+            "other draw is known. Use 'uniform' for torch's."
         ),
     ),
     (
@@ -369,13 +371,14 @@ def test_parameters_that_have_no_spec(row: Row) -> None:
 
 
 def test_a_named_backend_is_never_replaced(monkeypatch: Any) -> None:
-    class Nothing:
-        @staticmethod
-        def unsupported(spec: Any) -> str:
-            del spec
-            return "it runs nothing."
-
-    monkeypatch.setitem(lstm_jax.backends.BACKENDS, "none", Nothing)
+    nothing = SimpleNamespace(
+        name="none",
+        every_transform=False,
+        unsupported=lambda _: "it runs nothing.",
+        settled=None,
+        run=None,
+    )
+    monkeypatch.setitem(lstm_jax.backends.BACKENDS, "none", nothing)
     message = (
         "backend='none' cannot run this layer: it runs nothing. Use backend='auto', or "
         "ask `lstm_jax.backends.explain(spec)` which can."

@@ -10,7 +10,7 @@ import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec as Spec
 
 from lstm_jax import LSTMState, lstm
-from lstm_jax.backends import xla
+from lstm_jax.backends import BACKENDS, XLA, Order
 from tests.given.inputs import (
     P,
     assert_near,
@@ -22,20 +22,19 @@ from tests.given.inputs import (
 
 pytestmark = pytest.mark.usefixtures("float64")
 
-B = 8  # enough on each of two devices for a CPU to choose an order of products
+B = 8
 ALL = {"num_layers": 2, "bidirectional": True, "proj_size": P}
 AXES = [AxisType.Auto, AxisType.Explicit]
 
 
-@pytest.fixture(autouse=True, params=[False, True], ids=["all gates", "by gate"])
-def _by_gate(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A product for all gates, as of few units, and one for each, as of many."""
-    if request.param:
-        monkeypatch.setattr(xla, "_cores", lambda: 2)
-        monkeypatch.setattr(xla, "BY_GATE", 1)
-    jax.clear_caches()
-    yield
-    jax.clear_caches()
+@pytest.fixture(
+    autouse=True,
+    params=[Order(), Order(fused_input=True, per_gate=True)],
+    ids=["plain", "fused, per gate"],
+)
+def _order(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Products as for few units, and as for many."""
+    monkeypatch.setitem(BACKENDS, "xla", XLA(order=request.param))
 
 
 def make_mesh(kind: AxisType) -> jax.sharding.Mesh:

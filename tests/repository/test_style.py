@@ -15,6 +15,7 @@ from tests.given import ROOT
 from tests.repository.source import Rule, findings, imports, modules, tracked
 
 LONGEST_FUNCTION, LONGEST_FILE, MEDIAN_FUNCTION = 60, 400, 12
+MOST_HANDED_ON = 5  # parameters of a function that it hands on to one call
 
 PUBLIC_MODULES = {"backends", "linen", "nnx"}
 
@@ -91,6 +92,22 @@ def long_file(name: str, text: str) -> list[str]:
     return [f"{lines} lines"] if lines > LONGEST_FILE else []
 
 
+def hands_on(name: str, text: str) -> list[str]:
+    """Calls to which a function hands on more than so many of its own parameters."""
+    kinds, found = (ast.FunctionDef, ast.AsyncFunctionDef), []
+    for function in (n for n in ast.walk(ast.parse(text)) if isinstance(n, kinds)):
+        arguments = function.args
+        own = {a.arg for a in (*arguments.args, *arguments.kwonlyargs)}
+        own |= {a.arg for a in (arguments.vararg, arguments.kwarg) if a is not None}
+        for call in (n for n in ast.walk(function) if isinstance(n, ast.Call)):
+            given = [*call.args, *(keyword.value for keyword in call.keywords)]
+            bare = [a.value if isinstance(a, ast.Starred) else a for a in given]
+            names = {a.id for a in bare if isinstance(a, ast.Name)} & own
+            if len(names) > MOST_HANDED_ON:
+                found.append(f"{function.name} hands on {len(names)}: {sorted(names)}")
+    return found
+
+
 def not_public(name: str, text: str) -> list[str]:
     """Names of lstm_jax, used in parity, that are not public."""
     public, wrong = public_names(), []
@@ -129,6 +146,7 @@ def of_a_machine(name: str, text: str) -> list[str]:
 RULES = [
     (long_functions, ()),
     (long_file, ()),
+    (hands_on, ("lstm_jax", "parity")),
     (not_public, ("parity",)),
     (needs_more, ("lstm_jax", "parity")),
     (runs_code, ("lstm_jax", "parity")),
@@ -137,6 +155,8 @@ LINES = "x = 1\n" * (LONGEST_FILE + 1)
 WRONG = [
     (long_functions, "m", "def f():\n" + "    x = 1\n" * LONGEST_FUNCTION),
     (long_file, "m", LINES),
+    (hands_on, "m", "def f(a, b, c, d, e, g):\n    return h(a, b, c, d=d, e=e, g=g)"),
+    (hands_on, "m", "def f(a, b, c, d, e, *g):\n    partial(h, a, b, c, d, e, *g)"),
     (not_public, "parity.check", "from lstm_jax.stack import lstm"),
     (not_public, "parity.check", "from lstm_jax import stack"),
     (not_public, "parity.check", "import lstm_jax\nlstm_jax.stack.lstm"),
@@ -166,6 +186,7 @@ WRONG = [
 ]
 RIGHT = [
     (long_functions, "m", f"def f():\n    '''{LINES}'''"),
+    (hands_on, "m", "def f(a, b, c, d, e, g):\n    h(a, b, S(c, d), e, g)"),
     (not_public, "parity.check", "from lstm_jax.linen import LSTM"),
     (not_public, "parity.check", "import lstm_jax\nlstm_jax.lstm, lstm_jax.__file__"),
     (

@@ -1,0 +1,104 @@
+"""One direction over time, cut into chunks: what the backward pass keeps is made so."""
+
+from dataclasses import replace
+from functools import partial
+from math import prod
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array
+
+from lstm_jax._types import LayerParams, LSTMState, States, Steps
+from lstm_jax.scan.gates import weights_of
+from lstm_jax.scan.loop import Loop
+from lstm_jax.scan.recurrence import recurrence
+
+# Elements of the gates of a chunk: enough for large products of the inputs and of the
+# weights' gradients, few enough that what one loop writes is in the cache of a core
+# when the next reads it; within these numbers of steps.
+CHUNK_ELEMENTS = 2**19
+CHUNK_STEPS = (8, 512)
+
+
+def over_time(
+    loop: Loop, params: LayerParams, steps: Steps, states: States
+) -> tuple[Array, LSTMState]:
+    """One direction, chunk by chunk: `h` of every step and the state after.
+
+    The copy of the weights in the type of the products is made inside a chunk, so that
+    gradients are summed over the chunks in float32.
+    """
+
+    def chunk(state: LSTMState, part: Steps) -> tuple[LSTMState, Array]:
+        weights = weights_of(params, part.xs.dtype)
+        with jax.named_scope("recurrence"):
+            start = states._replace(before=state)
+            hs, state = recurrence(loop)(weights, part, start)
+        return state, hs
+
+    def window(state: LSTMState, part: Any) -> tuple[LSTMState, Array]:
+        part, first = part
+        start = jax.tree.map(partial(_cut_gradient, first), state)
+        within = replace(loop, truncate=None)
+        hs, state = over_time(within, params, part, states._replace(before=start))
+        return state, hs
+
+    if loop.truncate is None:
+        run: Any = chunk if loop.remat is None else jax.checkpoint(chunk)
+        length = loop.remat or chunk_length(steps.xs.shape[:-1], len(params.weight_hh))
+        parts = _parts(steps, length, loop.reverse)
+    else:
+        first = jnp.arange(steps.xs.shape[0]) == 0
+        run, parts = window, _parts((steps, first), loop.truncate, loop.reverse)
+    state, done = states.before, []
+    for scanned, part in parts:
+        if scanned:
+            state, hs = lax.scan(run, state, part, reverse=loop.reverse)
+            done.append(hs.reshape(-1, *hs.shape[2:]))
+        else:
+            state, hs = run(state, part)
+            done.append(hs)
+    done = done[::-1] if loop.reverse else done
+    return jnp.concatenate(done) if len(done) > 1 else done[0], state
+
+
+def _cut_gradient(first: Array, a: Array) -> Array:
+    """No gradient passes to the steps before a window; the first window has none."""
+    if not first.size:
+        return a
+    return jnp.where(first[0], a, lax.stop_gradient(a))
+
+
+def _parts(steps: Any, length: int, reverse: bool) -> list[tuple[bool, Any]]:
+    """The steps in chunks of `length`, to be scanned, and what remains at the end.
+
+    They come in the order in which they run.
+    """
+    count = jax.tree.leaves(steps)[0].shape[0]
+    if not isinstance(count, int) or count <= length:  # a symbolic T is one chunk
+        return [(False, steps)]
+    chunks, rest = divmod(count, length)
+    whole = jax.tree.map(
+        lambda a: a[: chunks * length].reshape(chunks, length, *a.shape[1:]), steps
+    )
+    if not rest:
+        return [(True, whole)]
+    tail = jax.tree.map(lambda a: a[chunks * length :], steps)
+    parts = [(True, whole), (False, tail)]
+    return parts[::-1] if reverse else parts
+
+
+def chunk_length(shape: tuple[Any, ...], gates: int) -> int:
+    """Steps of a chunk of inputs `(T, *B)`: a divisor of T if there is a near one."""
+    steps, *batch = shape
+    least, most = CHUNK_STEPS
+    if not all(isinstance(size, int) for size in shape):
+        return most
+    length = CHUNK_ELEMENTS // max(1, prod(batch) * gates)
+    length = min(max(length, least), most)
+    if steps < 2 * length:
+        return max(1, steps)
+    near = sorted(range(length // 2 + 1, 2 * length), key=lambda k: abs(k - length))
+    return next((k for k in near if steps % k == 0), length)
