@@ -1,4 +1,4 @@
-"""The article's model: an LSTM, then a linear layer on the last time step."""
+"""A whole model: an LSTM, then a linear layer on the last time step."""
 
 from collections.abc import Mapping
 from functools import partial

@@ -1,0 +1,58 @@
+"""What is imported is declared, and what is declared is imported."""
+
+import re
+import sys
+import tomllib
+from typing import Any
+
+from tests.given import ROOT
+from tests.repository.source import imports, modules
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+OURS = {"lstm_jax", "parity"}
+BY_NAME = re.compile(r'import_module\("(\w+)"\)')
+# Packages whose import has another name.
+IMPORTED_AS = {"dm-haiku": "haiku", "lstm-jax": "lstm_jax"}
+# What `jax` and `flax` install, and is used through them or with their files.
+COME_WITH = {"jax": {"jaxlib"}, "flax": {"msgpack", "optax", "orbax", "tensorstore"}}
+
+
+def declared(extra: str = "") -> set[str]:
+    """The imports that the package, or one of its extras, declares."""
+    listed: Any = PROJECT["dependencies"]
+    if extra:
+        listed = PROJECT["optional-dependencies"][extra]
+    names = {re.split(r"[\[<>=! ]", line)[0] for line in listed}
+    return {IMPORTED_AS.get(name, name.replace("-", "_")) for name in names}
+
+
+def imported(package: str, *, only_on_top: bool) -> set[str]:
+    """Packages of others that a package of ours imports."""
+    found: set[str] = set()
+    for path in modules(package):
+        for name, top in imports(path.read_text("utf-8")):
+            if top or not only_on_top:
+                found.add(name.partition(".")[0])
+        found |= set(BY_NAME.findall(path.read_text("utf-8")))
+    return found - set(sys.stdlib_module_names) - OURS
+
+
+def test_lstm_jax_imports_what_it_declares() -> None:
+    come = {name for names in COME_WITH.values() for name in names}
+    assert imported("lstm_jax", only_on_top=False) - come == declared()
+
+
+def test_parity_imports_what_is_declared() -> None:
+    extras = PROJECT["optional-dependencies"].keys() - {"test", "models"}
+    known = declared().union(*map(declared, extras), *COME_WITH.values())
+    assert imported("parity", only_on_top=False) <= known
+    assert imported("parity", only_on_top=True) <= declared() | declared("parity") | {
+        "torch",
+        *declared("peers"),
+    }
+
+
+def test_every_extra_is_imported() -> None:
+    used = imported("parity", only_on_top=False)
+    for extra in ("parity", "plot", "peers"):
+        assert declared(extra) <= used
