@@ -13,9 +13,8 @@ from parity.arrays import is_floating
 from parity.convert.find import Found, nothing_found, survey
 from parity.files.bounds import DamagedError
 from parity.files.kinds.npz import read_npy
-from parity.files.pickle.inert import Unreadable
 from parity.files.read import read
-from parity.files.source import open_source
+from parity.files.source import Unreadable, open_source
 from parity.report.report import Report
 from parity.show import printable
 from parity.verify.verify import DTYPES, check

@@ -11,15 +11,15 @@ import numpy as np
 from rich.console import Console
 
 from parity.arrays import is_floating
-from parity.cli.options import add_command
+from parity.cli.options import add_command, check_writable, filled
 from parity.convert.find import Broken, Found, survey
 from parity.files.beside import write_bytes
+from parity.files.formats import in_words
 from parity.files.read import Contents, read
 from parity.show import printable, text_table
 
-_DESCRIPTION = """Show every LSTM and LSTMCell in a file of weights: a torch file, old
-or new, a training checkpoint, a pickle, TorchScript, safetensors, an index of several
-files, npz, or Flax's msgpack or Orbax. Nothing in the file is run; torch is not needed.
+_DESCRIPTION = """Show every LSTM and LSTMCell in a file of weights: {formats}. Nothing
+in the file is run; torch is not needed.
 
 exit code: 0 all whole, 1 none found or one not whole, 2 bad use or unreadable file"""
 
@@ -41,27 +41,37 @@ def add_to(commands: Any) -> None:
         "inspect",
         run,
         help="show every LSTM in a file: sizes, type, parameters",
-        description=_DESCRIPTION,
+        description=filled(_DESCRIPTION.format(formats=in_words())),
         epilog=_EXAMPLES,
     )
     add("file", metavar="FILE", help="the file, of any suffix: its bytes tell")
-    add("--prefix", help="show the LSTM at this prefix alone")
+    add("--prefix", help="show only the LSTM at this prefix")
     add("--all", action="store_true", help="show every tensor: name, shape, type")
     add("--json", metavar="PATH", help="write all of it to a file, or - for the screen")
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; the exit code."""
+    path = Path(options.json) if options.json not in (None, "-") else None
+    if path is not None:
+        check_writable("inspect", "json", path)
     contents = read(options.file)
     found, broken = survey(contents.tensors, options.prefix)
-    if options.json == "-":
-        _print(json.dumps(_facts(options.file, contents, found, broken), indent=1))
-    else:
-        _show(options, contents, found, broken)
-    if options.json not in (None, "-"):
-        _write(Path(options.json), _facts(options.file, contents, found, broken))
-        _print(f"report: {options.json}")
+    if options.json != "-":
+        _print_all(options, contents, found, broken)
+    if options.json is not None:
+        text = json.dumps(_facts(options.file, contents, found, broken), indent=1)
+        _put(text, path)
     return 0 if found and not broken else 1
+
+
+def _put(text: str, path: Path | None) -> None:
+    """Write the report to its file, or print it."""
+    if path is None:
+        _print(text)
+        return
+    write_bytes(path, f"{text}\n".encode())
+    _print(f"report: {printable(path, 1000)}")
 
 
 def _print(text: str) -> None:
@@ -69,14 +79,14 @@ def _print(text: str) -> None:
     console.print(text)
 
 
-def _show(
+def _print_all(
     options: argparse.Namespace,
     contents: Contents,
     found: list[Found],
     broken: list[Broken],
 ) -> None:
     if found:
-        _print(f"LSTMs in {printable(options.file)}, {contents.format}:")
+        _print(f"LSTMs in {printable(options.file)}, {contents.format.words}:")
         _print_rows(_HEADER, [_row(one) for one in found])
     for one in broken:
         _print(printable(f"NOT WHOLE {one.sentence()}", 500))
@@ -120,8 +130,8 @@ def _nothing(options: argparse.Namespace, contents: Contents) -> str:
     names = ", ".join(printable(name, 60) for name in sorted(contents.tensors)[:4])
     cure = "" if options.all else " Show every name with --all."
     return (
-        f"No LSTM{at} in {printable(options.file)}, {contents.format}: no weights are "
-        f"named as in torch. It holds {names or 'no tensors'}.{cure}"
+        f"No LSTM{at} in {printable(options.file)}, {contents.format.words}: "
+        f"no weights are named as in torch. It holds {names or 'no tensors'}.{cure}"
     )
 
 
@@ -178,7 +188,7 @@ def _facts(
     """Everything, as plain values."""
     return {
         "file": file,
-        "format": contents.format,
+        "format": contents.format.words,
         "lstms": [_lstm_facts(one, contents) for one in found],
         "not_whole": [vars(one) for one in broken],
         "tensors": {
@@ -199,12 +209,3 @@ def _lstm_facts(one: Found, contents: Contents) -> dict[str, Any]:
         "parameters": _count(one),
         "not_finite": _counts(one, contents),
     }
-
-
-def _write(path: Path, facts: dict[str, Any]) -> None:
-    if path.is_dir():
-        raise ValueError(
-            f"inspect: --json {path} must be a file: it is a directory. Name one in it."
-        )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, (json.dumps(facts, indent=1) + "\n").encode())

@@ -1,7 +1,8 @@
-"""What commands share: numbers in options, and refusing a path before the work."""
+"""What the commands share: their texts, numbers, and paths checked before the work."""
 
 import argparse
 import os
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,11 @@ def add_command(
     )
     parser.set_defaults(run=run)
     return parser.add_argument
+
+
+def filled(text: str) -> str:
+    """Paragraphs with lines as long as a screen is wide."""
+    return "\n\n".join(textwrap.fill(part, 88) for part in text.split("\n\n"))
 
 
 def whole(text: str, least: int = 0) -> int:

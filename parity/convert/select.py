@@ -2,8 +2,8 @@
 
 from parity.arrays import TORCH, is_floating
 from parity.convert.find import Found, nothing_found, survey
-from parity.files.beside import Tensor
 from parity.files.read import Contents
+from parity.files.tensor import Tensor
 from parity.show import printable
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.arrays import STORAGES, TORCH
+from parity.arrays import TORCH
 from parity.files.bounds import DamagedError
 from parity.files.pickle.inert import (
     Inert,
@@ -20,13 +20,27 @@ from parity.files.pickle.inert import (
     PickledDtype,
     Storage,
     StorageType,
-    Unreadable,
     array_of_bytes,
 )
 from parity.files.pickle.machine import put
-from parity.files.source import is_expanded, view_of
+from parity.files.source import Unreadable, is_expanded, view_of
 from parity.show import printable
 
+_STORAGES = {
+    "DoubleStorage": "float64",
+    "FloatStorage": "float32",
+    "HalfStorage": "float16",
+    "BFloat16Storage": "bfloat16",
+    "ComplexFloatStorage": "complex64",
+    "ComplexDoubleStorage": "complex128",
+    "LongStorage": "int64",
+    "IntStorage": "int32",
+    "ShortStorage": "int16",
+    "CharStorage": "int8",
+    "ByteStorage": "uint8",
+    "BoolStorage": "bool",
+    "UntypedStorage": "uint8",
+}
 _NUMBER = re.compile(r"[<>=|]?([biufc]\d{1,2}|\?)")
 _PROGRAMS = re.compile(
     r"(nt|os|posix|pty|subprocess|_posixsubprocess|sys|shutil|socket|ctypes|_ctypes"
@@ -43,14 +57,22 @@ _PROGRAMS = re.compile(
 
 
 class Globals:
-    """What globals of a pickle stand for; `unknown` collects the inert ones."""
+    """What the globals of a pickle stand for.
 
-    def __init__(self, load_bytes: Callable[[bytes], Any] | None = None) -> None:
-        self.unknown: dict[str, InertClass] = {}
+    `unknown` collects those that are not in the table; `load_from_bytes` stands for
+    torch's function of that name, which reads an old torch file within a pickle.
+    """
+
+    def __init__(
+        self,
+        unknown: dict[str, InertClass] | None = None,
+        load_from_bytes: Callable[[bytes], Any] | None = None,
+    ) -> None:
+        self.unknown = {} if unknown is None else unknown
         self.known = dict(_KNOWN)
-        if load_bytes:
+        if load_from_bytes is not None:
             name = "torch.storage._load_from_bytes"
-            self.known[name] = Known(name, load_bytes)
+            self.known[name] = Known(name, load_from_bytes)
 
     def find(self, name: str) -> Any:
         """A constructor of the table, a type, or an inert class."""
@@ -83,7 +105,7 @@ def _storage_types() -> dict[str, StorageType]:
     places = ("torch", "torch.storage", "torch.cuda")
     kinds = ("QInt8", "QUInt8", "QInt32", "QUInt4x2", "QUInt2x4")
     quantised = {f"{kind}Storage": None for kind in kinds}
-    dtypes = {name: TORCH[dtype] for name, dtype in STORAGES.items()} | quantised
+    dtypes = {name: TORCH[dtype] for name, dtype in _STORAGES.items()} | quantised
     return {
         f"{place}.{name}": StorageType(name, dtype)
         for place in places

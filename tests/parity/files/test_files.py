@@ -11,6 +11,7 @@ import torch
 
 import lstm_jax
 import parity
+from parity.files.formats import listed, names_read
 from tests.parity.frameworks.test_convert import assert_same_bits
 
 MODULE = torch.nn.LSTM(5, 4, 2, bidirectional=True, proj_size=2)
@@ -114,9 +115,8 @@ BAD = {
     ("a.txt", "garbage"): (
         ValueError,
         (
-            "{} must be a torch file, safetensors, npz, a pickle or an index of "
-            "several files: it starts with the bytes ff ff ff ff, as none of these "
-            "does. Fetch it again, or give another file."
+            "{} must be a file of weights ({formats}): it starts with the bytes ff ff "
+            "ff ff, unlike any of these. Fetch it again, or give another file."
         ),
     ),
     ("a.pt", "code"): (
@@ -149,7 +149,7 @@ def test_a_bad_file_is_one_sentence(name, kind, tmp_path):
     path = write(tmp_path / name, kind)
     with pytest.raises(error) as caught:
         _ = parity.read_tensors(path)
-    assert str(caught.value) == sentence.format(path)
+    assert str(caught.value) == sentence.format(path, formats=listed(names_read()))
 
 
 def test_only_safetensors_are_written(tmp_path):

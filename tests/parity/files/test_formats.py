@@ -147,7 +147,7 @@ def test_torchscript_is_read_as_an_archive(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.jit, "load", None)
     monkeypatch.setattr(torch, "load", None)
     contents = read(path)
-    assert contents.format == "TorchScript"
+    assert contents.format.words == "TorchScript"
     (found,) = parity.find_lstms(contents.tensors)
     assert_same_bits(found.params, model.lstm.state_dict())
 

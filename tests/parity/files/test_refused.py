@@ -8,6 +8,7 @@ import pytest
 from safetensors.numpy import save
 
 import parity
+from parity.files.formats import listed, names_read
 from tests.given import hostile, pickled
 
 SAID = {
@@ -83,7 +84,7 @@ SAID = {
     ),
     "fragments-laughs-plain.pkl": (
         "{} cannot be read as a pickle: it has more than 1000000 entries, or "
-        "endless names. Save the weights alone."
+        "endless names. Save only the weights."
     ),
     "fragments-no mark-plain.pkl": (
         "{} cannot be read as a pickle: its pickle has no mark where it needs "
@@ -118,7 +119,7 @@ SAID = {
         "tuple. Fetch or save it again."
     ),
     "indexes-index-0.json": (
-        "{} cannot be read as an index: its index names the file "
+        "{} cannot be read as an index of several files: its index names the file "
         "'../x.safetensors', which is not beside it. Put all files in one "
         "directory."
     ),
@@ -127,23 +128,24 @@ SAID = {
         "it if it has spaces."
     ),
     "indexes-index-text-0.json": (
-        "{} cannot be read as an index: its JSON has no `weight_map`, names to "
-        "files. Fetch or save it again."
+        "{} cannot be read as an index of several files: its JSON has no "
+        "`weight_map`, names to files. Fetch or save it again."
     ),
     "indexes-index-text-4.json": (
-        "{} cannot be read as an index: its index is no JSON. Fetch or save it again."
+        "{} cannot be read as an index of several files: its index is no JSON. Fetch"
+        " or save it again."
     ),
     "indexes-index-text-5.json": (
-        "{} cannot be read as an index: 'good.safetensors' has no 'not.there', "
-        "which the index promises. Fetch or save it again."
+        "{} cannot be read as an index of several files: 'good.safetensors' has no "
+        "'not.there', which the index promises. Fetch or save it again."
     ),
     "indexes-index-text-6.json": (
-        "{} cannot be read as an index: its index is nested too deep. Fetch or "
-        "save it again."
+        "{} cannot be read as an index of several files: its index is nested too "
+        "deep. Fetch or save it again."
     ),
     "indexes-large.json": (
-        "{} cannot be read as an index: its index has more than 16777216 bytes. "
-        "Fetch or save it again."
+        "{} cannot be read as an index of several files: its index has more than "
+        "16777216 bytes. Fetch or save it again."
     ),
     "msgpacks-chunked.msgpack": (
         "{} cannot be read as msgpack: an array in parts has no shape or no "
@@ -259,9 +261,8 @@ SAID = {
         "Fetch or save it again."
     ),
     "zeros.pt": (
-        "{} must be a torch file, safetensors, npz, a pickle or an index of "
-        "several files: it starts with the bytes 00 00 00 00, as none of these "
-        "does. Fetch it again, or give another file."
+        "{} must be a file of weights ({formats}): it starts with the bytes 00 00 00"
+        " 00, unlike any of these. Fetch it again, or give another file."
     ),
     "zips-bomb.pt": (
         "{} cannot be read as a torch file: its archive unpacks to more than 20 "
@@ -288,9 +289,8 @@ SAID = {
         "Fetch or save it again."
     ),
     "zips-empty.pt": (
-        "{} cannot be read as a zip archive of weights: it holds nothing, and "
-        "neither one data.pkl nor arrays alone. Unpack it, and give the file of "
-        "weights in it."
+        "{} must be a file of weights ({formats}): it is an archive of nothing, "
+        "unlike any of these. Unpack it, and give the file of weights in it."
     ),
     "zips-header-1.npz": (
         "{} cannot be read as npz: its array 'x.npy' has no header of NumPy's. "
@@ -301,13 +301,12 @@ SAID = {
         "has 160. Fetch or save it again."
     ),
     "zips-none.pt": (
-        "{} cannot be read as a zip archive of weights: it holds a/data/0, and "
-        "neither one data.pkl nor arrays alone. Unpack it, and give the file of "
-        "weights in it."
+        "{} must be a file of weights ({formats}): it is an archive of a/data/0, "
+        "unlike any of these. Unpack it, and give the file of weights in it."
     ),
     "zips-old-script.pt": (
-        "{} cannot be read as a zip archive of weights: it is TorchScript from "
-        "before torch 1.4. Save it with a newer torch."
+        "{} must be a file of weights that is read here: it is TorchScript from"
+        " before torch 1.4. Save it with a newer torch."
     ),
     "zips-order.pt": (
         "{} cannot be read as a torch file: its byte order is b'middle'. Fetch "
@@ -322,15 +321,16 @@ SAID = {
         "'a/data/0' twice. Fetch or save it again."
     ),
     "zips-two.pt": (
-        "{} cannot be read as a zip archive of weights: it holds a/data.pkl, "
-        "b/data.pkl, and neither one data.pkl nor arrays alone. Unpack it, and "
-        "give the file of weights in it."
+        "{} must be a file of weights ({formats}): it is an archive of a/data.pkl, "
+        "b/data.pkl, unlike any of these. Unpack it, and give the file of weights in"
+        " it."
     ),
 }
 # What Python's own readers say of where they stopped differs between its versions.
 ELSEWHERE = re.compile(
     r" \((?=[^()]*(line|codec|literal|expected|compression|stream)).*?\)+(?=\. )"
 )
+FORMATS = listed(names_read())
 FILES = dict(hostile.made("canary", 3))
 
 
@@ -343,25 +343,25 @@ def test_each_kind_of_file_has_its_sentence(name, tmp_path):
     with pytest.raises((ValueError, OSError)) as caught:
         _ = parity.read_tensors(path)
     said = ELSEWHERE.sub("", str(caught.value))
-    assert said == SAID[name].format(path, dir=tmp_path)
+    assert said == SAID[name].format(path, dir=tmp_path, formats=FORMATS)
 
 
 BOUNDS = {
     ("files.pickle.machine.MOST_INSTRUCTIONS", "a.pkl"): (
         "{} cannot be read as a pickle: its pickle has more than 1 instructions. Save "
-        "the weights alone."
+        "only the weights."
     ),
     ("files.zip.MOST_MEMBERS", "a.npz"): (
         "{} cannot be read as a file of weights: its archive has more than 1 members. "
         "Fetch or save it again."
     ),
-    ("files.kinds.safetensors.MOST_SHARDS", "a.json"): (
-        "{} cannot be read as an index: its index names more than 1 files. Fetch or "
-        "save it again."
+    ("files.kinds.index.MOST_SHARDS", "a.json"): (
+        "{} cannot be read as an index of several files: its index names more than 1"
+        " files. Fetch or save it again."
     ),
     ("files.tree.MOST_NAMES", "a.pkl"): (
         "{} cannot be read as a pickle: it has more than 1 entries, or endless names. "
-        "Save the weights alone."
+        "Save only the weights."
     ),
     ("files.kinds.safetensors.MOST_HEADER", "a.safetensors"): (
         "{} cannot be read as safetensors: its header is to have 152 bytes, of a file "
