@@ -18,7 +18,7 @@ import parity
 from parity.__main__ import main
 from parity.files import formats
 from parity.files.read import read
-from tests.parity.files.test_formats import TENSORS, Model
+from tests.given.larger_model import TENSORS, Model
 from tests.parity.frameworks.test_convert import assert_same_bits
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")

@@ -171,27 +171,3 @@ def test_a_type_that_safetensors_has_not_is_refused(tmp_path):
         "written. Convert it first, or write another format."
     )
     assert not path.exists()
-
-
-def test_lstms_are_found_and_other_cells_passed_over():
-    model = torch.nn.ModuleDict(
-        {
-            "a": torch.nn.LSTM(5, 4, 2, bidirectional=True),
-            "b": torch.nn.LSTMCell(5, 4, bias=False),
-            "gru": torch.nn.GRU(5, 4),
-            "rnn": torch.nn.RNN(5, 4),
-            "head": torch.nn.Linear(4, 2),
-        }
-    )
-    found = parity.find_lstms(model.state_dict())
-    assert [(one.prefix, one.kind, one.sizes()) for one in found] == [
-        ("a.", "LSTM", "5 -> 4, 2 layers, bidirectional"),
-        ("b.", "LSTMCell", "5 -> 4, no bias"),
-    ]
-    assert list(found[1].lstm_params) == ["weight_ih_l0", "weight_hh_l0"]
-    assert_same_bits(found[0].params, model["a"].state_dict())
-
-
-def test_a_projected_lstm_and_one_without_prefix_are_found():
-    (found,) = parity.find_lstms(torch.nn.LSTM(5, 4, proj_size=2).state_dict())
-    assert (found.prefix, found.sizes()) == ("", "5 -> 4, projected to 2")
