@@ -40,7 +40,7 @@ FLOATING = ("float64", "float32", "float16", "bfloat16")
 
 
 def is_floating(dtype: np.dtype) -> bool:
-    """Whether it is a real floating type; those of 8 bits are."""
+    """Whether it is a real floating type, of 8 bits or more."""
     return dtype.name.startswith(("float", "bfloat"))
 
 

@@ -12,7 +12,7 @@ from rich.progress import Progress, TaskID
 
 from parity.arrays import FLOATING, same_bits
 from parity.cli.options import add_command, filled
-from parity.convert.select import select
+from parity.convert.select import select_tensors
 from parity.files import formats
 from parity.files.beside import beside
 from parity.files.formats import Format
@@ -42,7 +42,7 @@ def add_to(commands: Any) -> None:
         "convert",
         run,
         help="write the LSTMs of a file in another format",
-        description=filled(_DESCRIPTION.format(formats=formats.listed(targets))),
+        description=filled(_DESCRIPTION.format(formats=formats.one_of(targets))),
         epilog=_EXAMPLES,
     )
     add("src", metavar="SRC", help="the file to read; its bytes tell the format")
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
     _check_dst(src, dst, to, options.force)
     contents = read(src)
     _check_source(options, contents)
-    tensors = select(
+    tensors = select_tensors(
         contents,
         options.src,
         prefix=options.prefix,
@@ -111,7 +111,7 @@ def _convert(contents: Contents, tensors: list[Tensor], dst: Path, to: Format) -
     Raises:
         _DiffersError: If a tensor is not what was written.
     """
-    with _bar(2 * len(tensors)) as advance, beside(dst) as part:
+    with _progress_bar(2 * len(tensors)) as advance, beside(dst) as part:
 
         def done() -> None:
             contents.release()
@@ -134,7 +134,7 @@ def _check_written(back: Contents, tensors: list[Tensor], done: Done) -> None:
 
 
 @contextmanager
-def _bar(total: int) -> Iterator[Done]:
+def _progress_bar(total: int) -> Iterator[Done]:
     """A bar on a terminal's standard error, and what moves it on by one."""
     console = Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal) as progress:

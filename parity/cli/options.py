@@ -11,7 +11,7 @@ from typing import Any
 def add_command(
     commands: Any, name: str, run: Callable[[argparse.Namespace], int], **texts: str
 ) -> Callable[..., Any]:
-    """Add a command with its texts; the function that adds its options."""
+    """Add a command with its texts, and give the function that adds its options."""
     parser = commands.add_parser(
         name, formatter_class=argparse.RawDescriptionHelpFormatter, **texts
     )
@@ -20,7 +20,7 @@ def add_command(
 
 
 def filled(text: str) -> str:
-    """Paragraphs with lines as long as a screen is wide."""
+    """Paragraphs, in lines that fit a screen."""
     return "\n\n".join(textwrap.fill(part, 88) for part in text.split("\n\n"))
 
 
@@ -39,7 +39,7 @@ def count(text: str) -> int:
 
 
 def check_writable(command: str, name: str, path: Path) -> None:
-    """Refuse a path for what is written before the command runs, not after.
+    """Refuse a path that cannot be written to, before the work and not after it.
 
     Raises:
         ValueError: If it is a directory, or the system forbids to write it.
@@ -54,7 +54,7 @@ def check_writable(command: str, name: str, path: Path) -> None:
 
 
 def check_directory(command: str, name: str, path: Path) -> None:
-    """Make a directory to write into, or refuse it, before the command runs.
+    """Make a directory to write into, or refuse it, before the work.
 
     Raises:
         ValueError: If it is a file, or the system forbids to write into it.

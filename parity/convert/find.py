@@ -31,6 +31,11 @@ class Found:
         end = "_l0" if self.kind == "LSTMCell" else ""
         return {f"{name}{end}": value for name, value in self.params.items()}
 
+    @property
+    def title(self) -> str:
+        """Which it is, for a reader."""
+        return f"{self.kind} at {printable(repr(self.prefix))}"
+
     def sizes(self) -> str:
         """Sizes and flags, for a reader."""
         spec = self.spec
@@ -89,7 +94,7 @@ def survey(
     tensors: Mapping[str, Any], prefix: str | None = None
 ) -> tuple[list[Found], list[Broken]]:
     """The LSTMs and LSTMCells that are whole, as in `find_lstms`, and the others."""
-    groups = _at(_groups(tensors), prefix)
+    groups = _at(_grouped(tensors), prefix)
     ones = [_whole_or_not(*key, groups[key]) for key in sorted(groups)]
     whole = [one for one in ones if isinstance(one, Found)]
     return whole, [one for one in ones if isinstance(one, Broken)]
@@ -111,17 +116,17 @@ def nothing_found(
 _Groups = dict[tuple[str, str], dict[str, Any]]
 
 
-def _groups(tensors: Mapping[str, Any]) -> _Groups:
+def _grouped(tensors: Mapping[str, Any]) -> _Groups:
     """Parameters by short name, under the prefix and kind of their LSTM."""
     groups: _Groups = {}
     for name in tensors:
-        prefix, kind, short = _split(str(name))
+        prefix, kind, short = _key_of(str(name))
         if kind and not any(map(_OPTIMIZERS.fullmatch, prefix.split("."))):
             groups.setdefault((prefix, kind), {})[short] = tensors[name]
     return {key: group for key, group in groups.items() if not _has_other_gates(group)}
 
 
-def _split(name: str) -> tuple[str, str, str]:
+def _key_of(name: str) -> tuple[str, str, str]:
     """Prefix, kind and short name of a parameter; no kind if it is of no LSTM."""
     for match in _STARTS.finditer(name, max(0, len(name) - _LONGEST)):
         prefix, short = name[: match.start()], name[match.start() :]
@@ -133,7 +138,7 @@ def _split(name: str) -> tuple[str, str, str]:
 
 
 def _at(groups: _Groups, prefix: str | None) -> _Groups:
-    """Those at exactly a prefix; if there are none, wrappers' names do not count."""
+    """Those at exactly this prefix; if there are none, wrappers' names do not count."""
     if prefix is None:
         return groups
     prefix = f"{prefix}." if prefix and not prefix.endswith(".") else prefix

@@ -7,7 +7,7 @@ from parity.files.tensor import Tensor
 from parity.show import printable
 
 
-def select(
+def select_tensors(
     contents: Contents,
     source: str,
     *,

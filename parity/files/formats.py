@@ -196,14 +196,14 @@ def written_by_suffix() -> dict[str, Format]:
 
 def in_words() -> str:
     """What is read, for a sentence."""
-    return listed(format.words for format in FORMATS)
+    return one_of(format.words for format in FORMATS)
 
 
-def listed(words: Iterable[str]) -> str:
+def one_of(words: Iterable[str]) -> str:
     """One of these words, for a sentence.
 
     Example:
-        >>> listed(["npz", "torch", "msgpack"])
+        >>> one_of(["npz", "torch", "msgpack"])
         'npz, torch or msgpack'
     """
     *before, last = words
@@ -235,6 +235,6 @@ def _of_no_format(reading: Reading) -> ValueError:
         what = f"is an archive of {held or 'nothing'}"
         cure = "Unpack it, and give the file of weights in it."
     return ValueError(
-        f"{reading.path} must be a file of weights ({listed(names_read())}): "
+        f"{reading.path} must be a file of weights ({one_of(names_read())}): "
         f"it {what}, unlike any of these. {cure}"
     )

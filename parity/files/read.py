@@ -47,7 +47,7 @@ def read(path: str | os.PathLike[str]) -> Contents:
     format = format_of(reading)
     leaves = read_as(format, reading)
     unknown, sources = tuple(sorted(reading.unknown)), tuple(reading.sources)
-    return Contents(format, *_parted(leaves), unknown, sources)
+    return Contents(format, *_separated(leaves), unknown, sources)
 
 
 def read_tensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
@@ -69,7 +69,7 @@ def read_tensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     return {name: np.array(array) for name, array in read(path).tensors.items()}
 
 
-def _parted(leaves: Leaves) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def _separated(leaves: Leaves) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """The arrays, in this machine's order of bytes, and why others are not read."""
     arrays = {n: native(a) for n, a in leaves.items() if isinstance(a, np.ndarray)}
     reasons = {n: a.reason for n, a in leaves.items() if isinstance(a, Unreadable)}

@@ -9,7 +9,7 @@ from parity.files.pickle.inert import InertClass
 from parity.files.source import Leaves, Source, open_source
 from parity.files.zip import Members
 
-_START = 64
+_LOOKED_AT = 64
 _ZIP = (b"PK\3\4", b"PK\5\6", b"PK\1\2")
 
 
@@ -41,7 +41,7 @@ class Reading:
     @cached_property
     def start(self) -> bytes:
         """The first bytes of a file; a directory has none."""
-        return b"" if self.path.is_dir() else bytes(self.source.view[:_START])
+        return b"" if self.path.is_dir() else bytes(self.source.view[:_LOOKED_AT])
 
     @property
     def is_archive(self) -> bool:
@@ -53,7 +53,7 @@ class Reading:
         """The members of a zip archive."""
         return Members(self.source)
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """The names of the members of a zip archive; no other file has any."""
         return list(self.members.infos) if self.is_archive else []

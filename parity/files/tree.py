@@ -57,7 +57,7 @@ def nest(names: Iterable[str], values: Iterable[Any]) -> dict[str, Any]:
     """A nested dictionary, by the dots in the names.
 
     Raises:
-        ValueError: If a name is that of a tensor and of a place for others.
+        ValueError: If a tensor has the name that other names start with.
 
     Example:
         >>> nest(["lstm.weight", "bias"], [1, 2])
@@ -79,8 +79,8 @@ def nest(names: Iterable[str], values: Iterable[Any]) -> dict[str, Any]:
 
 def _both(name: str) -> ValueError:
     return ValueError(
-        f"convert: {printable(name)!r} must not be both a tensor and a place for "
-        "others: a tree has either there. Use --to safetensors, which has flat names."
+        f"convert: {printable(name)!r} must not be both a tensor and the start of "
+        "other names: a tree holds only one of them there. Use --to safetensors."
     )
 
 
@@ -153,10 +153,10 @@ def _children(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         return ((f"{start}{key}", child) for key, child in _attributes(value))
     pairs = value.items() if isinstance(value, dict) else enumerate(value)
     kept = ((k, v) for k, v in pairs if not isinstance(v, (str, int, float, bytes)))
-    return ((f"{start}{_text(key)}", child) for key, child in kept)
+    return ((f"{start}{_key_text(key)}", child) for key, child in kept)
 
 
-def _text(key: Any) -> str:
+def _key_text(key: Any) -> str:
     if isinstance(key, (Inert, InertClass, Known, StorageType)):
         return key.name
     return key.decode("latin-1") if isinstance(key, bytes) else str(key)
@@ -171,8 +171,8 @@ def _attributes(value: Inert) -> Iterator[tuple[str, Any]]:
             yield from part.items() if isinstance(part, dict) else ()
         return
     named = state if isinstance(state, dict) else {}
-    yield from ((_text(key), child) for key, child in named.items())
-    yield from ((_text(key), child) for key, child in value.entries.items())
+    yield from ((_key_text(key), child) for key, child in named.items())
+    yield from ((_key_text(key), child) for key, child in value.entries.items())
     rest = [] if isinstance(state, dict) else [state]
     yield from _numbered([*value.items, *value.arguments, *rest])
 

@@ -31,7 +31,7 @@ def is_msgpack(reading: Reading) -> bool:
 
 
 def may_be_msgpack(reading: Reading) -> bool:
-    """Whether it starts with a dictionary: that is one byte, which tells little."""
+    """Whether it starts with a dictionary, which is one byte and tells little."""
     return _DICTIONARY.match(reading.start) is not None
 
 
@@ -76,10 +76,10 @@ def _dictionary(pairs: list[tuple[Any, Any]]) -> Any:
     """A dictionary, or the array in it: of parts, or in a variable of nnx."""
     entries: dict[Any, Any] = {}
     for key, value in pairs:
-        if not isinstance(key, (str, int)) or key in entries:
-            raise DamagedError(
-                f"it has the name {printable(key)!r} twice, or as no name"
-            )
+        if not isinstance(key, (str, int)):
+            raise DamagedError("it has a name that is neither a text nor a number")
+        if key in entries:
+            raise DamagedError(f"it has the name {printable(key)!r} twice")
         entries[key] = value
     if _CHUNKED in entries:
         return _concatenated(entries)
@@ -87,7 +87,7 @@ def _dictionary(pairs: list[tuple[Any, Any]]) -> Any:
 
 
 def _variable(entries: Mapping[Any, Any]) -> Any:
-    """The array of a variable of nnx, which is alone under `value`; or all entries."""
+    """The array of a variable of nnx, whose only entry is `value`; else the entries."""
     held = entries.get("value")
     only = len(entries) == 1 and isinstance(held, (np.ndarray, Unreadable))
     return held if only else entries
@@ -99,7 +99,7 @@ def _concatenated(entries: dict[Any, Any]) -> np.ndarray:
     if not isinstance(shape, dict) or not isinstance(chunks, dict) or not chunks:
         raise DamagedError("an array in parts has no shape or no parts")
     if not all(isinstance(chunk, np.ndarray) for chunk in chunks.values()):
-        raise DamagedError("an array in parts has a part that is none")
+        raise DamagedError("an array in parts has a part that is no array")
     parts = [chunks[key] for key in sorted(chunks, key=int)]
     whole = np.concatenate([part.reshape(-1) for part in parts])
     sizes = [shape[key] for key in sorted(shape, key=int)]
@@ -107,7 +107,7 @@ def _concatenated(entries: dict[Any, Any]) -> np.ndarray:
 
 
 def _extension(code: int, data: bytes) -> Any:
-    """An array: shape, type and bytes, in msgpack again."""
+    """An array: its shape, type and bytes, which are msgpack again."""
     import msgpack
 
     if code not in (_ARRAY, _SCALAR):

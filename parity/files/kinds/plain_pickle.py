@@ -6,7 +6,7 @@ from parity.files.reading import Reading, starts
 from parity.files.source import Leaves
 from parity.files.tree import flatten
 
-_SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle")
+_OLD_SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle")
 _NEWEST = 5  # protocol
 _starts_old = starts(*(bytes([code]) for code in b"(]}cldt"))
 
@@ -18,7 +18,7 @@ def is_pickle(reading: Reading) -> bool:
 
 def may_be_pickle(reading: Reading) -> bool:
     """Whether it may be of protocol 0 or 1, which start with any instruction."""
-    return reading.path.suffix in _SUFFIXES and _starts_old(reading)
+    return reading.path.suffix in _OLD_SUFFIXES and _starts_old(reading)
 
 
 def read_pickle(reading: Reading) -> Leaves:

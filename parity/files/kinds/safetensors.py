@@ -41,12 +41,12 @@ _TYPE_NAMES = {TORCH[torch]: name for name, torch in _TYPES.items()}
 
 
 def is_safetensors(reading: Reading) -> bool:
-    """Whether it starts with a length, of what is in the file, and a brace."""
+    """Whether it starts with the length of a header, within the file, and a brace."""
     return reading.start[8:9] == b"{" and _length(reading.source) <= len(reading.source)
 
 
 def may_be_safetensors(reading: Reading) -> bool:
-    """Whether its suffix is ours: there is no magic to tell a damaged file by."""
+    """Whether it has the suffix, by which a damaged file is told."""
     return reading.path.suffix == ".safetensors"
 
 
@@ -60,13 +60,13 @@ def read_safetensors(reading: Reading) -> Leaves:
     length = _length(source)
     if length > MOST_HEADER or 8 + length > len(source):
         raise DamagedError(
-            f"its header is to have {length} bytes, of a file of {len(source)}"
+            f"its header would have {length} bytes, and the file has {len(source)}"
         )
     header = parse_json(bytes(source.view[8 : 8 + length]), "header")
     _ = header.pop("__metadata__", None)
     data = source.view[8 + length :]
     _check_covered([_span(name, header[name]) for name in header], len(data))
-    return {name: _stored(name, entry, data) for name, entry in header.items()}
+    return {name: _tensor_of_entry(name, entry, data) for name, entry in header.items()}
 
 
 def _length(source: Source) -> int:
@@ -95,7 +95,7 @@ def _check_covered(spans: list[tuple[int, int]], size: int) -> None:
         raise DamagedError(f"its tensors need {at} bytes and it has {size}")
 
 
-def _stored(name: str, entry: dict[str, Any], data: memoryview) -> Leaf:
+def _tensor_of_entry(name: str, entry: dict[str, Any], data: memoryview) -> Leaf:
     """The tensor of an entry in the header."""
     start, end = _span(name, entry)
     kind = _TYPES.get(str(entry.get("dtype")))

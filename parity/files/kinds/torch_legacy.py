@@ -32,7 +32,7 @@ def read_torch_legacy(reading: Reading) -> Leaves:
 
 
 def globals_for(reading: Reading) -> Globals:
-    """The table for the pickles of a file, in which bytes may be an old torch file."""
+    """The table for a file's pickles, in which bytes may be an old torch file."""
     return Globals(reading.unknown, _load_from_bytes)
 
 
@@ -70,7 +70,7 @@ _NO_NAMES = Globals()
 
 
 def _only_storages(name: str) -> Any:
-    """The type of a storage; everything else is inert, and is thrown away."""
+    """What a global stands for: a type of storages, or something inert."""
     found = _NO_NAMES.known.get(name)
     return found if isinstance(found, StorageType) else InertClass(name)
 
@@ -80,7 +80,7 @@ def _parts(pid: Any) -> tuple[str, StorageType, str, Any]:
     if isinstance(pid, tuple) and pid[:1] == ("module",) and len(pid) > 1:
         return "module", StorageType("", None), "", pid[1]
     if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage":
-        raise DamagedError("its pickle refers to what is no storage")
+        raise DamagedError("its pickle refers to something that is no storage")
     if not isinstance(pid[1], StorageType):
         raise DamagedError("its pickle refers to a storage of an unknown type")
     return "storage", pid[1], str(pid[2]), pid[5] if len(pid) > 5 else None

@@ -86,21 +86,23 @@ class _Archive:
     def tree(self, part: str) -> Any:
         """What a pickle describes, with the storages beside it."""
         held: dict[str, memoryview | bytes] = {}
-
-        def storage(pid: Any) -> Storage:
-            match pid:
-                case ("storage", StorageType() as type, str(key), _, int(count), *_):
-                    pass
-                case _:
-                    raise DamagedError("its pickle refers to what is no storage")
-            if key not in held:
-                held[key] = self.member(f"{part}/{key}")
-            if type.dtype is not None and len(held[key]) < count * type.dtype.itemsize:
-                raise DamagedError(f"its storage {printable(key)!r} is cut off")
-            return Storage(held[key], type, self.swapped)
-
         stream = io.BytesIO(self.member(f"{part}.pkl"))
-        return unpickle(stream, self.names.find, storage)
+        find = self.names.find
+        return unpickle(stream, find, lambda pid: self._storage(part, pid, held))
+
+    def _storage(
+        self, part: str, pid: Any, held: dict[str, memoryview | bytes]
+    ) -> Storage:
+        match pid:
+            case ("storage", StorageType() as type, str(key), _, int(count), *_):
+                pass
+            case _:
+                raise DamagedError("its pickle refers to something that is no storage")
+        if key not in held:
+            held[key] = self.member(f"{part}/{key}")
+        if type.dtype is not None and len(held[key]) < count * type.dtype.itemsize:
+            raise DamagedError(f"its storage {printable(key)!r} is cut off")
+        return Storage(held[key], type, self.swapped)
 
     def _is_swapped(self) -> bool:
         order = bytes(self.member("byteorder")) if self.has("byteorder") else None

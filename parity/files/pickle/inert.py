@@ -13,7 +13,7 @@ from parity.files.source import Leaf, Unreadable, view_of
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """A constructor that is allowed, and the function of ours that stands for it."""
+    """An allowed constructor, and the function of ours that stands for it."""
 
     name: str
     build: Callable[..., Any]
@@ -28,7 +28,7 @@ class InertClass:
 
 @dataclass(eq=False)
 class Inert:
-    """What an unknown class would have made: what it was given, and nothing else."""
+    """In place of an object of an unknown class: what it was given, as data."""
 
     name: str
     arguments: tuple[Any, ...] = ()
@@ -56,7 +56,7 @@ class Storage:
 
 @dataclass(eq=False)
 class PickledDtype:
-    """A NumPy type, None where it is none of numbers; its byte order comes later."""
+    """A NumPy type, None if it is not one of numbers; its byte order comes later."""
 
     name: str
     dtype: np.dtype | None

@@ -49,7 +49,7 @@ def unpickle(stream: Stream, find: Find, persistent: Persistent | None = None) -
     Raises:
         DamagedError: If it is cut off, damaged, too long, or needs what is not allowed.
     """
-    machine = _Unpickler(find, persistent, _size(stream))
+    machine = _Unpickler(find, persistent, _length_of(stream))
     try:
         for count, (code, argument, _) in enumerate(
             pickletools.genops(cast(BinaryIO, stream))
@@ -69,7 +69,7 @@ def unpickle(stream: Stream, find: Find, persistent: Persistent | None = None) -
     raise DamagedError("its pickle has no end")
 
 
-def _size(stream: Stream) -> int:
+def _length_of(stream: Stream) -> int:
     at = stream.tell()
     _ = stream.seek(0, 2)
     size = stream.tell()
@@ -101,7 +101,9 @@ def put(target: Any, pairs: list[Any]) -> None:
     """Put alternating keys and values into a dictionary or an inert object."""
     entries = target.entries if isinstance(target, Inert) else target
     if not isinstance(entries, dict) or len(pairs) % 2:
-        raise DamagedError("its pickle puts entries into what is no dictionary")
+        raise DamagedError(
+            "its pickle puts entries into something that is no dictionary"
+        )
     for key, value in zip(pairs[::2], pairs[1::2], strict=True):
         hashed = _hashable(key)
         if hashed in entries:
@@ -112,7 +114,7 @@ def put(target: Any, pairs: list[Any]) -> None:
 def _extend(target: Any, values: list[Any]) -> None:
     items = target.items if isinstance(target, Inert) else target
     if not isinstance(items, list):
-        raise DamagedError("its pickle adds elements to what is no list")
+        raise DamagedError("its pickle adds elements to something that is no list")
     items.extend(values)
 
 
@@ -124,7 +126,7 @@ def _made_by(function: Any, arguments: Any) -> Any:
         return function.build(*arguments)
     if isinstance(function, (Inert, InertClass)):
         return Inert(function.name, arguments)
-    raise DamagedError("its pickle calls what is no class")
+    raise DamagedError("its pickle calls something that is no class")
 
 
 def _set_state(target: Any, state: Any) -> None:
@@ -243,7 +245,7 @@ class _Unpickler:
     def push_global(self) -> None:
         module, attribute = self.last(2)
         if not isinstance(module, str) or not isinstance(attribute, str):
-            raise DamagedError("its pickle names a class by what is no text")
+            raise DamagedError("its pickle names a class by something other than text")
         self.stack.append(self.find(f"{module}.{attribute}"))
 
     def by_id(self, value: Any) -> None:
@@ -253,7 +255,9 @@ class _Unpickler:
 
     def push_memo(self, place: Any) -> None:
         if int(place) not in self.memo:
-            raise DamagedError("its pickle takes from its memo what is not there")
+            raise DamagedError(
+                "its pickle takes something from its memo that is not there"
+            )
         self.stack.append(self.memo[int(place)])
 
     def store(self, place: Any) -> None:

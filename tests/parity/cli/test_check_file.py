@@ -51,7 +51,7 @@ def test_a_named_type_is_the_only_one(file, tmp_path, capsys):
 def test_a_large_lstm_is_left_out_of_float64_unless_asked_for(
     monkeypatch, file, tmp_path, capsys
 ):
-    monkeypatch.setattr("parity.cli.check_file.LARGE", 50)
+    monkeypatch.setattr("parity.cli.check_file.MOST_FOR_FLOAT64", 50)
     report = tmp_path / "r.json"
     assert main(["check", file, "--json", str(report)]) == 0
     assert checked_types(report) == ["float32"]
@@ -170,7 +170,7 @@ BAD_INPUTS = {
     "be (T, *B, I): its shape is (3,). Give sequences, time and features at least.": (
         np.ones(3)
     ),
-    "be of a floating type: it is int64, and what an LSTM is given is real. Embed or "
+    "be of a floating type: it is int64, and an LSTM takes real numbers. Embed or "
     "scale it first.": np.ones((4, 3), int),
     "be finite: the value at [2, 1] is nan, and every output after it would be NaN. "
     "Cut it out, or repair it.": np.where(np.arange(12).reshape(4, 3) == 7, np.nan, 1),

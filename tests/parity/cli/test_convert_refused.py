@@ -57,8 +57,8 @@ BAD = {
         "torch.nn.LSTM, no more and no less."
     ),
     "{both} {tmp}/b.msgpack --keep-rest": (
-        "convert: 'x.y' must not be both a tensor and a place for others: a tree has "
-        "either there. Use --to safetensors, which has flat names."
+        "convert: 'x.y' must not be both a tensor and the start of other names: a tree "
+        "holds only one of them there. Use --to safetensors."
     ),
     "{empty} {tmp}/b.orbax --keep-rest": (
         "convert: 'x' must not be empty: Orbax does not save it. Use --to msgpack."

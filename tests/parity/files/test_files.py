@@ -11,7 +11,7 @@ import torch
 
 import lstm_jax
 import parity
-from parity.files.formats import listed, names_read
+from parity.files.formats import names_read, one_of
 from tests.parity.frameworks.test_convert import assert_same_bits
 
 MODULE = torch.nn.LSTM(5, 4, 2, bidirectional=True, proj_size=2)
@@ -101,8 +101,8 @@ BAD = {
     ("a.safetensors", "garbage"): (
         ValueError,
         (
-            "{} cannot be read as safetensors: its header is to have "
-            "18446744073709551615 bytes, of a file of 64. Fetch or save it again."
+            "{} cannot be read as safetensors: its header would have "
+            "18446744073709551615 bytes, and the file has 64. Fetch or save it again."
         ),
     ),
     ("a.safetensors", "cut"): (
@@ -149,7 +149,7 @@ def test_a_bad_file_is_one_sentence(name, kind, tmp_path):
     path = write(tmp_path / name, kind)
     with pytest.raises(error) as caught:
         _ = parity.read_tensors(path)
-    assert str(caught.value) == sentence.format(path, formats=listed(names_read()))
+    assert str(caught.value) == sentence.format(path, formats=one_of(names_read()))
 
 
 def test_only_safetensors_are_written(tmp_path):

@@ -8,18 +8,18 @@ import pytest
 from safetensors.numpy import save
 
 import parity
-from parity.files.formats import listed, names_read
+from parity.files.formats import names_read, one_of
 from tests.given import hostile, pickled
 
 SAID = {
     "empty.pt": ("{} is empty: a download or a copy was cut off. Fetch it again."),
     "fragments-allocates-plain.pkl": (
-        "{} cannot be read as a pickle: its pickle makes bytes out of what is "
-        "no text. Fetch or save it again."
+        "{} cannot be read as a pickle: its pickle makes bytes out of something that"
+        " is no text. Fetch or save it again."
     ),
     "fragments-append to none-plain.pkl": (
-        "{} cannot be read as a pickle: its pickle adds elements to what is no "
-        "list. Fetch or save it again."
+        "{} cannot be read as a pickle: its pickle adds elements to something that "
+        "is no list. Fetch or save it again."
     ),
     "fragments-array of negative size-plain.pkl": (
         "{} cannot be read as a pickle: a tensor has -3 in its shape. Fetch or "
@@ -50,12 +50,12 @@ SAID = {
         "{} cannot be read as a pickle: its pickle is damaged. Fetch or save it again."
     ),
     "fragments-calls a number-plain.pkl": (
-        "{} cannot be read as a pickle: its pickle calls what is no class. "
-        "Fetch or save it again."
+        "{} cannot be read as a pickle: its pickle calls something that is no class."
+        " Fetch or save it again."
     ),
     "fragments-class named by a number-plain.pkl": (
-        "{} cannot be read as a pickle: its pickle names a class by what is no "
-        "text. Fetch or save it again."
+        "{} cannot be read as a pickle: its pickle names a class by something other "
+        "than text. Fetch or save it again."
     ),
     "fragments-deep keys-plain.pkl": (
         "{} cannot be read as a pickle: its pickle has a key that is neither "
@@ -70,8 +70,8 @@ SAID = {
         "holds. Fetch or save it again."
     ),
     "fragments-entries of none-plain.pkl": (
-        "{} cannot be read as a pickle: its pickle puts entries into what is no "
-        "dictionary. Fetch or save it again."
+        "{} cannot be read as a pickle: its pickle puts entries into something that "
+        "is no dictionary. Fetch or save it again."
     ),
     "fragments-getattr-plain.pkl": (
         "{} cannot be read as a pickle: its pickle would call builtins.getattr, "
@@ -91,8 +91,8 @@ SAID = {
         "one. Fetch or save it again."
     ),
     "fragments-no such memo-plain.pkl": (
-        "{} cannot be read as a pickle: its pickle takes from its memo what is "
-        "not there. Fetch or save it again."
+        "{} cannot be read as a pickle: its pickle takes something from its memo "
+        "that is not there. Fetch or save it again."
     ),
     "fragments-number of letters-plain.pkl": (
         "{} cannot be read as a pickle: its pickle is damaged. Fetch or save it again."
@@ -102,8 +102,8 @@ SAID = {
         "torch file. Fetch or save it again."
     ),
     "fragments-persistent-new.pt": (
-        "{} cannot be read as a torch file: its pickle refers to what is no "
-        "storage. Fetch or save it again."
+        "{} cannot be read as a torch file: its pickle refers to something that is "
+        "no storage. Fetch or save it again."
     ),
     "fragments-persistent-plain.pkl": (
         "{} cannot be read as a pickle: its pickle refers to bytes outside of "
@@ -164,8 +164,8 @@ SAID = {
         "Fetch or save it again."
     ),
     "msgpacks-twice.msgpack": (
-        "{} cannot be read as msgpack: it has the name 'a' twice, or as no "
-        "name. Fetch or save it again."
+        "{} cannot be read as msgpack: it has the name 'a' twice. Fetch or save it "
+        "again."
     ),
     "names-collides.pkl": (
         "{} cannot be read as a pickle: two tensors have the name "
@@ -200,8 +200,8 @@ SAID = {
         "it again."
     ),
     "safetensors-length-10000000000000.safetensors": (
-        "{} cannot be read as safetensors: its header is to have 10000000000000 "
-        "bytes, of a file of 332. Fetch or save it again."
+        "{} cannot be read as safetensors: its header would have 10000000000000 "
+        "bytes, and the file has 332. Fetch or save it again."
     ),
     "safetensors-not-text.safetensors": (
         "{} cannot be read as safetensors: its header is no JSON. Fetch or save "
@@ -330,7 +330,7 @@ SAID = {
 ELSEWHERE = re.compile(
     r" \((?=[^()]*(line|codec|literal|expected|compression|stream)).*?\)+(?=\. )"
 )
-FORMATS = listed(names_read())
+FORMATS = one_of(names_read())
 FILES = dict(hostile.made("canary", 3))
 
 
@@ -364,8 +364,8 @@ BOUNDS = {
         "Save only the weights."
     ),
     ("files.kinds.safetensors.MOST_HEADER", "a.safetensors"): (
-        "{} cannot be read as safetensors: its header is to have 152 bytes, of a file "
-        "of 320. Fetch or save it again."
+        "{} cannot be read as safetensors: its header would have 152 bytes, and the "
+        "file has 320. Fetch or save it again."
     ),
 }
 
