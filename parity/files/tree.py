@@ -23,6 +23,8 @@ from parity.files.pickle.inert import (
 from parity.files.source import Leaf, Leaves, Unreadable
 from parity.show import printable
 
+_CONTAINERS = (dict, list, tuple)
+_PLAIN = (str, int, float, bytes, type(None))
 _IN_MODULES = ("_parameters", "_buffers", "_modules")
 
 
@@ -96,23 +98,23 @@ def _check_shared(leaves: Leaves, held: int) -> None:
 
 def _walk(root: Any) -> Iterator[tuple[str, Leaf]]:
     """Names and leaves, in the order of the file; a value is not walked in itself."""
-    path: list[tuple[int, Iterator[tuple[str, Any]]]] = []
-    todo: Iterator[tuple[str, Any]] = iter([("", root)])
+    path: list[tuple[int, Iterator[tuple[str, Any]]]] = [(0, iter([("", root)]))]
     budget = _Budget()
-    while True:
-        name, value = next(todo, (None, None))
+    while path:
+        name, value = next(path[-1][1], (None, None))
         if name is None:
-            if not path:
-                return
-            _, todo = path.pop()
+            _ = path.pop()
             continue
-        budget.spend(name, value, len(path))
+        budget.spend(name, value, len(path) - 1)
         leaf = value.array if isinstance(value, PickledArray) else value
         if isinstance(leaf, (np.ndarray, Unreadable)):
             yield name, leaf
         elif _is_branch(leaf) and id(leaf) not in (held for held, _ in path):
-            path.append((id(leaf), todo))
-            todo = _children(name, leaf)
+            path.append((id(leaf), _children(name, leaf)))
+
+
+def _is_branch(value: Any) -> bool:
+    return isinstance(value, Inert) or (isinstance(value, _CONTAINERS) and bool(value))
 
 
 class _Budget:
@@ -125,7 +127,7 @@ class _Budget:
         """Refuse a tree without end, which one can make by repeating parts."""
         self.places -= 1
         self.letters -= len(name)
-        if isinstance(value, (dict, list, tuple)):
+        if isinstance(value, _CONTAINERS):
             self.letters -= len(value)
         if depth > MOST_DEPTH:
             raise DamagedError(f"it is nested more than {MOST_DEPTH} deep")
@@ -136,24 +138,18 @@ class _Budget:
             )
 
 
-def _is_branch(value: Any) -> bool:
-    return isinstance(value, (dict, list, tuple, Inert)) and bool(
-        not isinstance(value, (list, tuple)) or _holds_more(value)
-    )
-
-
-def _holds_more(values: list[Any] | tuple[Any, ...]) -> bool:
-    """Whether a list may hold a tensor: not if it has only numbers or texts."""
-    return any(not isinstance(v, (str, int, float, bytes, type(None))) for v in values)
-
-
 def _children(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Names and values of what may be a tensor, or hold one."""
     start = f"{name}." if name else ""
     if isinstance(value, Inert):
-        return ((f"{start}{key}", child) for key, child in _attributes(value))
-    pairs = value.items() if isinstance(value, dict) else enumerate(value)
-    kept = ((k, v) for k, v in pairs if not isinstance(v, (str, int, float, bytes)))
-    return ((f"{start}{_key_text(key)}", child) for key, child in kept)
+        pairs = _attributes(value)
+    else:
+        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+    return (
+        (f"{start}{key if type(key) is str else _key_text(key)}", child)
+        for key, child in pairs
+        if not isinstance(child, _PLAIN)
+    )
 
 
 def _key_text(key: Any) -> str:

@@ -71,7 +71,7 @@ def test_the_rest_is_kept_as_it_is(to, tmp_path):
     torch.save(TENSORS | rest, source)
     assert run(source, target, "--to", to, "--keep-rest", "--dtype", "float16") == 0
     before, after = read(source).tensors, read(target).tensors
-    assert before.keys() == after.keys()
+    assert before.keys() == after.keys() == TENSORS.keys() | rest.keys()
     for name in before:
         if name in TENSORS:
             assert after[name].dtype == np.float16
@@ -113,7 +113,9 @@ def test_a_type_is_cast_as_torch_casts_it(dtype, source, tmp_path):
     path = tmp_path / "b.pt"
     assert run(source, path, "--dtype", dtype, "--prefix", "net.lstm") == 0
     theirs = torch.load(source, weights_only=True)["net"]
-    for name, found in torch.load(path, weights_only=True).items():
+    cast = torch.load(path, weights_only=True)
+    assert sorted(cast) == sorted(torch.nn.LSTM(1, 1).state_dict())
+    for name, found in cast.items():
         assert torch.equal(found, theirs[f"lstm.{name}"].to(getattr(torch, dtype)))
 
 

@@ -218,6 +218,13 @@ def test_npz_are_read(save, tmp_path):
         np.testing.assert_array_equal(array, arrays[name])
 
 
+def test_an_npz_may_be_compressed_as_far_as_its_bound_allows(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, zeros=np.zeros(2**20))
+    assert path.stat().st_size < 2**14
+    assert parity.read_tensors(path)["zeros"].shape == (2**20,)
+
+
 def test_what_is_no_tensor_of_numbers_has_a_reason(tmp_path):
     path = tmp_path / "a.npz"
     np.savez(path, text=np.array(["a"]), objects=np.array([{}, 1]), fine=np.ones(2))

@@ -331,15 +331,19 @@ ELSEWHERE = re.compile(
     r" \((?=[^()]*(line|codec|literal|expected|compression|stream)).*?\)+(?=\. )"
 )
 FORMATS = one_of(names_read())
-FILES = dict(hostile.made("canary", 3))
+
+
+@pytest.fixture(scope="module")
+def files():
+    return dict(hostile.made("canary", 3))
 
 
 @pytest.mark.usefixtures("no_jaxtyping")
 @pytest.mark.parametrize("name", SAID)
-def test_each_kind_of_file_has_its_sentence(name, tmp_path):
+def test_each_kind_of_file_has_its_sentence(name, files, tmp_path):
     _ = (tmp_path / "good.safetensors").write_bytes(save(pickled.TENSORS))
     path = tmp_path / re.sub(r"[^\w.-]", "_", name)
-    _ = path.write_bytes(FILES[name])
+    _ = path.write_bytes(files[name])
     with pytest.raises((ValueError, OSError)) as caught:
         _ = parity.read_tensors(path)
     said = ELSEWHERE.sub("", str(caught.value))
@@ -386,3 +390,17 @@ def test_a_file_over_a_bound_is_refused(bound, name, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="cannot be read") as caught:
         _ = parity.read_tensors(path)
     assert str(caught.value) == BOUNDS[bound, name].format(path)
+
+
+def test_a_name_that_is_there_twice_is_found_at_once(tmp_path):
+    """Comparing each with each would take an hour."""
+    path = tmp_path / "a.safetensors"
+    names = [f'"{place}":0' for place in range(500_000)]
+    header = ("{" + ",".join([*names, names[-1]]) + "}").encode()
+    _ = path.write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(ValueError, match="cannot be read") as caught:
+        _ = parity.read_tensors(path)
+    assert str(caught.value) == (
+        f"{path} cannot be read as safetensors: it has the name '499999' twice. Fetch "
+        "or save it again."
+    )
