@@ -1,4 +1,4 @@
-"""Arrays of torch, JAX and NumPy, bit for bit; and the names of their types."""
+"""Arrays of torch, JAX and NumPy, bit for bit; and torch's names of their types."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import torch
 
 _WHERE = "from_torch"
+_STEP = 2**24
 
 TORCH = {
     "float64": np.dtype(np.float64),
@@ -35,47 +36,11 @@ TORCH = {
     "uint8": np.dtype(np.uint8),
     "bool": np.dtype(np.bool_),
 }
-STORAGES = {
-    "DoubleStorage": "float64",
-    "FloatStorage": "float32",
-    "HalfStorage": "float16",
-    "BFloat16Storage": "bfloat16",
-    "ComplexFloatStorage": "complex64",
-    "ComplexDoubleStorage": "complex128",
-    "LongStorage": "int64",
-    "IntStorage": "int32",
-    "ShortStorage": "int16",
-    "CharStorage": "int8",
-    "ByteStorage": "uint8",
-    "BoolStorage": "bool",
-    "UntypedStorage": "uint8",
-}
-SAFETENSORS = {
-    "F64": "float64",
-    "F32": "float32",
-    "F16": "float16",
-    "BF16": "bfloat16",
-    "F8_E4M3": "float8_e4m3fn",
-    "F8_E5M2": "float8_e5m2",
-    "F8_E4M3FNUZ": "float8_e4m3fnuz",
-    "F8_E5M2FNUZ": "float8_e5m2fnuz",
-    "F8_E8M0": "float8_e8m0fnu",
-    "C64": "complex64",
-    "I64": "int64",
-    "I32": "int32",
-    "I16": "int16",
-    "I8": "int8",
-    "U64": "uint64",
-    "U32": "uint32",
-    "U16": "uint16",
-    "U8": "uint8",
-    "BOOL": "bool",
-}
 FLOATING = ("float64", "float32", "float16", "bfloat16")
 
 
 def is_floating(dtype: np.dtype) -> bool:
-    """Whether it is a real floating type, those of 8 bits included."""
+    """Whether it is a real floating type, of 8 bits or more."""
     return dtype.name.startswith(("float", "bfloat"))
 
 
@@ -103,11 +68,11 @@ def numpy_of(name: str, value: Any, where: str = _WHERE) -> np.ndarray:
     if type(value).__module__.partition(".")[0] != "torch" or not hasattr(value, "cpu"):
         raise TypeError(
             f"{where}: {name} must be a tensor, not {type(value).__name__}: "
-            "it is to be a parameter. Use the state dict of a module."
+            "every parameter is one. Use the state dict of a module."
         )
     tensor = value.detach().cpu()
     dtype = TORCH.get(str(tensor.dtype).removeprefix("torch."))
-    if dtype is not None and dtype.kind == "V":  # a type that NumPy has not
+    if dtype is not None and dtype.kind == "V":  # a type that NumPy does not have
         import torch
 
         bits = torch.int16 if dtype.itemsize == 2 else torch.uint8
@@ -120,8 +85,29 @@ def tensor_of(array: Any, *, copy: bool = True) -> "torch.Tensor":
     import torch
 
     array = np.array(array, order="C", copy=copy or None)
-    if array.dtype.kind == "V":  # a type that NumPy has not
+    if array.dtype.kind == "V":  # a type that NumPy does not have
         bits = np.dtype(np.int16 if array.dtype.itemsize == 2 else np.uint8)
         dtype = getattr(torch, array.dtype.name)
         return torch.from_numpy(array.view(bits)).view(dtype)
     return torch.from_numpy(array)
+
+
+def native(array: np.ndarray) -> np.ndarray:
+    """The array in this machine's order of bytes."""
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def bytes_of(array: np.ndarray) -> memoryview:
+    """The bytes of an array, without a copy where they follow each other."""
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+
+
+def same_bits(first: np.ndarray, second: np.ndarray) -> bool:
+    """Whether two arrays have the same type, shape and bits; 16 MiB at a time."""
+    if first.dtype != second.dtype or first.shape != second.shape:
+        return False
+    if first.size == 0:
+        return True
+    ours, theirs = bytes_of(first), bytes_of(second)
+    starts = range(0, len(ours), _STEP)
+    return all(ours[at : at + _STEP] == theirs[at : at + _STEP] for at in starts)

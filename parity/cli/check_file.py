@@ -13,9 +13,8 @@ from parity.arrays import is_floating
 from parity.convert.find import Found, nothing_found, survey
 from parity.files.bounds import DamagedError
 from parity.files.kinds.npz import read_npy
-from parity.files.pickle.inert import Unreadable
 from parity.files.read import read
-from parity.files.source import open_source
+from parity.files.source import Unreadable, open_source
 from parity.report.report import Report
 from parity.show import printable
 from parity.verify.verify import DTYPES, check
@@ -25,7 +24,7 @@ Progress = Callable[[list[Any], str], Iterable[Any]]
 
 @dataclass(frozen=True)
 class Checked:
-    """What came of a file: the reports, and a sentence for each LSTM without one."""
+    """The reports on a file, and a sentence for each LSTM that has none."""
 
     reports: list[Report]
     problems: list[str]
@@ -48,7 +47,7 @@ def check_file(
         raise ValueError(
             nothing_found("check", options.file, contents.tensors, options.prefix)
         )
-    xs = None if options.input is None else _inputs(options)
+    xs = None if options.input is None else _sequences(options)
     settings = {**settings, "seed": options.seed, "xs": xs}
     problems = [one.sentence() for one in broken]
     reports = []
@@ -56,27 +55,23 @@ def check_file(
         try:
             report = check(one.lstm_params, dtype=dtype, **settings)
         except (ValueError, TypeError) as error:
-            problems.append(f"{_name(one)}: {str(error).removeprefix('check: ')}")
+            problems.append(f"{one.title}: {str(error).removeprefix('check: ')}")
             continue
         finally:
             contents.release()
-        reports.append(_named(report, one, options.file, dtype))
+        reports.append(_titled(report, one, options.file, dtype))
         show(str(reports[-1]))
     return Checked(reports, list(dict.fromkeys(problems)))
 
 
-# Parameters above which float64 is checked when asked for alone: its oracle multiplies
-# long doubles, which no library does fast (15 s for a million).
-LARGE = 2_000_000
+# An LSTM of more parameters is checked in float64 only if asked for: the oracle
+# multiplies long doubles, which no library does fast (15 s for a million).
+MOST_FOR_FLOAT64 = 2_000_000
 
 
-def _name(one: Found) -> str:
-    return f"{one.kind} at {printable(repr(one.prefix))}"
-
-
-def _named(report: Report, one: Found, file: str, dtype: str) -> Report:
-    title = f"{_name(one)}: {one.sizes()}, {dtype}, in {printable(file)}"
-    return replace(report, title=title, facts={**report.facts, "lstm": _name(one)})
+def _titled(report: Report, one: Found, file: str, dtype: str) -> Report:
+    title = f"{one.title}: {one.sizes()}, {dtype}, in {printable(file)}"
+    return replace(report, title=title, facts={**report.facts, "lstm": one.title})
 
 
 def _checks(
@@ -91,20 +86,20 @@ def _checks(
         own, *notes = _own_dtype(one)
         types = [own, "float64"]
         size = sum(array.size for array in one.params.values())
-        if size > LARGE and own != "float64":
+        if size > MOST_FOR_FLOAT64 and own != "float64":
             types = [own]
             notes.append(
                 f"it has {size:,} parameters, so float64 is left out: the oracle would "
                 "take minutes. Ask for it with --dtype float64"
             )
         for note in filter(None, notes):
-            show(printable(f"{_name(one)}: {note}", 500))
+            show(printable(f"{one.title}: {note}", 500))
         checks += [(one, dtype) for dtype in dict.fromkeys(types)]
     return checks
 
 
 def _own_dtype(one: Found) -> tuple[str, str]:
-    """The type of the weights, if one that can be checked, and what to say if not."""
+    """The type to check the weights in, and a note if it is not their own."""
     types = {array.dtype for array in one.params.values()}
     names = sorted(dtype.name for dtype in types)
     if len(names) == 1 and names[0] in DTYPES:
@@ -115,17 +110,17 @@ def _own_dtype(one: Found) -> tuple[str, str]:
     return own, f"its type is {', '.join(names)}, so it is checked in {own}"
 
 
-def _inputs(options: argparse.Namespace) -> np.ndarray:
+def _sequences(options: argparse.Namespace) -> np.ndarray:
     """The sequences of --input, time first."""
     path = Path(options.input)
-    xs = _array(path)
+    xs = _read_input(path)
     wanted = "(*B, T, I)" if options.batch_first else "(T, *B, I)"
-    for wrong in _wrong(xs, wanted):
+    for wrong in _unfit(xs, wanted):
         raise ValueError(f"check: --input {path} must {wrong}")
     return np.moveaxis(xs, -2, 0) if options.batch_first else xs
 
 
-def _array(path: Path) -> np.ndarray:
+def _read_input(path: Path) -> np.ndarray:
     """The array of an `.npy` file, mapped; no code of it is run."""
     source = open_source(path)
     try:
@@ -143,8 +138,8 @@ def _array(path: Path) -> np.ndarray:
     return array
 
 
-def _wrong(xs: np.ndarray, wanted: str) -> Iterator[str]:
-    """What is wrong with the inputs, the first thing first."""
+def _unfit(xs: np.ndarray, wanted: str) -> Iterator[str]:
+    """What is wrong with the inputs: only the first fault counts."""
     if xs.ndim < 2:
         yield (
             f"be {wanted}: its shape is {xs.shape}. Give sequences, time and features "
@@ -152,8 +147,8 @@ def _wrong(xs: np.ndarray, wanted: str) -> Iterator[str]:
         )
     elif not is_floating(xs.dtype):
         yield (
-            f"be of a floating type: it is {xs.dtype}, and what an LSTM is given is "
-            "real. Embed or scale it first."
+            f"be of a floating type: it is {xs.dtype}, and an LSTM takes real "
+            "numbers. Embed or scale it first."
         )
     elif not np.isfinite(xs).all():
         first = np.argwhere(~np.isfinite(xs))[0].tolist()

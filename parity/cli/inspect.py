@@ -1,4 +1,4 @@
-"""`python -m parity inspect`: every LSTM in a file, without running anything of it."""
+"""`python -m parity inspect`: every LSTM in a file, and nothing in it is run."""
 
 import argparse
 import json
@@ -11,15 +11,15 @@ import numpy as np
 from rich.console import Console
 
 from parity.arrays import is_floating
-from parity.cli.options import add_command
+from parity.cli.options import add_command, check_writable, filled
 from parity.convert.find import Broken, Found, survey
 from parity.files.beside import write_bytes
+from parity.files.formats import in_words
 from parity.files.read import Contents, read
 from parity.show import printable, text_table
 
-_DESCRIPTION = """Show every LSTM and LSTMCell in a file of weights: a torch file, old
-or new, a training checkpoint, a pickle, TorchScript, safetensors, an index of several
-files, npz, or Flax's msgpack or Orbax. Nothing in the file is run; torch is not needed.
+_DESCRIPTION = """Show every LSTM and LSTMCell in a file of weights: {formats}. Nothing
+in the file is run; torch is not needed.
 
 exit code: 0 all whole, 1 none found or one not whole, 2 bad use or unreadable file"""
 
@@ -28,8 +28,8 @@ _EXAMPLES = """examples:
   python -m parity inspect model.safetensors.index.json --all
   python -m parity inspect silero_vad.jit --json -
 """
-_HEADER = ("prefix", "kind", "sizes", "type", "parameters")
-_MOST_LISTED = 10
+_LSTM_HEADER = ("prefix", "kind", "sizes", "type", "parameters")
+_MOST_LINES = 10
 _WIDEST = 100
 _MANGLED = re.compile(r"\.___torch_mangle_\d+")
 
@@ -41,27 +41,37 @@ def add_to(commands: Any) -> None:
         "inspect",
         run,
         help="show every LSTM in a file: sizes, type, parameters",
-        description=_DESCRIPTION,
+        description=filled(_DESCRIPTION.format(formats=in_words())),
         epilog=_EXAMPLES,
     )
     add("file", metavar="FILE", help="the file, of any suffix: its bytes tell")
-    add("--prefix", help="show the LSTM at this prefix alone")
+    add("--prefix", help="show only the LSTM at this prefix")
     add("--all", action="store_true", help="show every tensor: name, shape, type")
     add("--json", metavar="PATH", help="write all of it to a file, or - for the screen")
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; the exit code."""
+    path = Path(options.json) if options.json not in (None, "-") else None
+    if path is not None:
+        check_writable("inspect", "json", path)
     contents = read(options.file)
     found, broken = survey(contents.tensors, options.prefix)
-    if options.json == "-":
-        _print(json.dumps(_facts(options.file, contents, found, broken), indent=1))
-    else:
-        _show(options, contents, found, broken)
-    if options.json not in (None, "-"):
-        _write(Path(options.json), _facts(options.file, contents, found, broken))
-        _print(f"report: {options.json}")
+    if options.json != "-":
+        _print_all(options, contents, found, broken)
+    if options.json is not None:
+        text = json.dumps(_report(options.file, contents, found, broken), indent=1)
+        _write_or_print(text, path)
     return 0 if found and not broken else 1
+
+
+def _write_or_print(text: str, path: Path | None) -> None:
+    """Write the report to its file, or print it."""
+    if path is None:
+        _print(text)
+        return
+    write_bytes(path, f"{text}\n".encode())
+    _print(f"report: {printable(path, 1000)}")
 
 
 def _print(text: str) -> None:
@@ -69,15 +79,15 @@ def _print(text: str) -> None:
     console.print(text)
 
 
-def _show(
+def _print_all(
     options: argparse.Namespace,
     contents: Contents,
     found: list[Found],
     broken: list[Broken],
 ) -> None:
     if found:
-        _print(f"LSTMs in {printable(options.file)}, {contents.format}:")
-        _print_rows(_HEADER, [_row(one) for one in found])
+        _print(f"LSTMs in {printable(options.file)}, {contents.format.words}:")
+        _print_rows(_LSTM_HEADER, [_lstm_row(one) for one in found])
     for one in broken:
         _print(printable(f"NOT WHOLE {one.sentence()}", 500))
     if not found and not broken:
@@ -98,16 +108,16 @@ def _print_rows(header: Sequence[str], rows: list[list[str]]) -> None:
         _print(text_table("", header, rows).strip("\n"))
 
 
-def _row(one: Found) -> list[str]:
-    count = f"{_count(one):,}"
-    return [printable(one.prefix) or "-", one.kind, one.sizes(), _dtype(one), count]
+def _lstm_row(one: Found) -> list[str]:
+    count = f"{_parameter_count(one):,}"
+    return [printable(one.prefix) or "-", one.kind, one.sizes(), _types(one), count]
 
 
-def _count(one: Found) -> int:
+def _parameter_count(one: Found) -> int:
     return sum(array.size for array in one.params.values())
 
 
-def _dtype(one: Found) -> str:
+def _types(one: Found) -> str:
     return ", ".join(sorted({array.dtype.name for array in one.params.values()}))
 
 
@@ -120,17 +130,17 @@ def _nothing(options: argparse.Namespace, contents: Contents) -> str:
     names = ", ".join(printable(name, 60) for name in sorted(contents.tensors)[:4])
     cure = "" if options.all else " Show every name with --all."
     return (
-        f"No LSTM{at} in {printable(options.file)}, {contents.format}: no weights are "
-        f"named as in torch. It holds {names or 'no tensors'}.{cure}"
+        f"No LSTM{at} in {printable(options.file)}, {contents.format.words}: "
+        f"no weights are named as in torch. It holds {names or 'no tensors'}.{cure}"
     )
 
 
 def _notes(contents: Contents, found: list[Found]) -> list[str]:
-    """What a reader should know besides: what is not finite, not read, not known."""
+    """What else to know: values that are not finite, tensors that are not read."""
     notes = [
         f"{printable(one.prefix)}{name}: {count} values that are not finite"
         for one in found
-        for name, count in _counts(one, contents).items()
+        for name, count in _not_finite_in(one, contents).items()
     ]
     unreadable = [
         f"not read: {printable(name)}, {printable(reason)}"
@@ -142,9 +152,9 @@ def _notes(contents: Contents, found: list[Found]) -> list[str]:
 
 
 def _some(lines: list[str], what: str) -> list[str]:
-    more = len(lines) - _MOST_LISTED
+    more = len(lines) - _MOST_LINES
     rest = [f"and {more} {what} more"] if more > 0 else []
-    return lines[:_MOST_LISTED] + rest
+    return lines[:_MOST_LINES] + rest
 
 
 def _classes(names: list[str]) -> list[str]:
@@ -154,7 +164,7 @@ def _classes(names: list[str]) -> list[str]:
     return [f"not imported, {len(names)} unknown classes: {', '.join(listed)}"]
 
 
-def _counts(one: Found, contents: Contents) -> dict[str, int]:
+def _not_finite_in(one: Found, contents: Contents) -> dict[str, int]:
     """How many values of each parameter are not finite, where any is."""
     counts = {}
     for name, array in one.params.items():
@@ -172,14 +182,14 @@ def _not_finite(array: np.ndarray) -> int:
     return sum(int(part.size - np.isfinite(part).sum()) for part in parts)
 
 
-def _facts(
+def _report(
     file: str, contents: Contents, found: list[Found], broken: list[Broken]
 ) -> dict[str, Any]:
-    """Everything, as plain values."""
+    """Everything there is to say, as plain values."""
     return {
         "file": file,
-        "format": contents.format,
-        "lstms": [_lstm_facts(one, contents) for one in found],
+        "format": contents.format.words,
+        "lstms": [_lstm_report(one, contents) for one in found],
         "not_whole": [vars(one) for one in broken],
         "tensors": {
             name: {"shape": list(array.shape), "dtype": array.dtype.name}
@@ -190,21 +200,12 @@ def _facts(
     }
 
 
-def _lstm_facts(one: Found, contents: Contents) -> dict[str, Any]:
+def _lstm_report(one: Found, contents: Contents) -> dict[str, Any]:
     return {
         "prefix": one.prefix,
         "kind": one.kind,
         **one.spec.constructor_arguments(),
-        "dtype": _dtype(one),
-        "parameters": _count(one),
-        "not_finite": _counts(one, contents),
+        "dtype": _types(one),
+        "parameters": _parameter_count(one),
+        "not_finite": _not_finite_in(one, contents),
     }
-
-
-def _write(path: Path, facts: dict[str, Any]) -> None:
-    if path.is_dir():
-        raise ValueError(
-            f"inspect: --json {path} must be a file: it is a directory. Name one in it."
-        )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, (json.dumps(facts, indent=1) + "\n").encode())

@@ -1,7 +1,8 @@
-"""What commands share: numbers in options, and refusing a path before the work."""
+"""What the commands share: their texts, numbers, and paths checked before the work."""
 
 import argparse
 import os
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,17 @@ from typing import Any
 def add_command(
     commands: Any, name: str, run: Callable[[argparse.Namespace], int], **texts: str
 ) -> Callable[..., Any]:
-    """Add a command with its texts; the function that adds its options."""
+    """Add a command with its texts, and give the function that adds its options."""
     parser = commands.add_parser(
         name, formatter_class=argparse.RawDescriptionHelpFormatter, **texts
     )
     parser.set_defaults(run=run)
     return parser.add_argument
+
+
+def filled(text: str) -> str:
+    """Paragraphs, in lines that fit a screen."""
+    return "\n\n".join(textwrap.fill(part, 88) for part in text.split("\n\n"))
 
 
 def whole(text: str, least: int = 0) -> int:
@@ -33,7 +39,7 @@ def count(text: str) -> int:
 
 
 def check_writable(command: str, name: str, path: Path) -> None:
-    """Refuse a path for what is written before the command runs, not after.
+    """Refuse a path that cannot be written to, before the work and not after it.
 
     Raises:
         ValueError: If it is a directory, or the system forbids to write it.
@@ -48,7 +54,7 @@ def check_writable(command: str, name: str, path: Path) -> None:
 
 
 def check_directory(command: str, name: str, path: Path) -> None:
-    """Make a directory to write into, or refuse it, before the command runs.
+    """Make a directory to write into, or refuse it, before the work.
 
     Raises:
         ValueError: If it is a file, or the system forbids to write into it.

@@ -1,1 +1,1 @@
-"""Converters: one small file for each framework or file format."""
+"""LSTMs in files: found among other tensors, and selected for converting."""

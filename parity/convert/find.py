@@ -8,14 +8,11 @@ from typing import Any
 import lstm_jax
 from parity.show import printable
 
-_KEY = re.compile(
-    r"(?P<prefix>.*?)(?P<kind>weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)"
-    r"(?P<layer>_l\d+(_reverse)?)?",
-    re.DOTALL,
-)
-# What DataParallel and torch.compile put into names: a prefix is known without it.
+_STARTS = re.compile("weight_|bias_")
+_LONGEST = len("weight_ih_l9999_reverse")
+# What DataParallel and torch.compile put into names; a prefix may leave them out.
 _WRAPPERS = {"module", "_orig_mod"}
-# Below one of these are moments and copies for an optimizer, no weights.
+# Below one of these names are moments and copies for an optimizer, not weights.
 _OPTIMIZERS = re.compile(r"(optim|optimizers?|opt)(_states?)?(_dict)?|exp_avg(_sq)?")
 
 
@@ -34,6 +31,11 @@ class Found:
         end = "_l0" if self.kind == "LSTMCell" else ""
         return {f"{name}{end}": value for name, value in self.params.items()}
 
+    @property
+    def title(self) -> str:
+        """Which it is, for a reader."""
+        return f"{self.kind} at {printable(repr(self.prefix))}"
+
     def sizes(self) -> str:
         """Sizes and flags, for a reader."""
         spec = self.spec
@@ -48,7 +50,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Broken:
-    """An LSTM or LSTMCell in a file that is not whole: where, and what is wrong."""
+    """An LSTM or LSTMCell that is not whole: where it is, and what is wrong."""
 
     prefix: str
     kind: str
@@ -62,13 +64,13 @@ class Broken:
 def find_lstms(tensors: Mapping[str, Any], prefix: str | None = None) -> list[Found]:
     """Every LSTM and LSTMCell among tensors, in the order of their prefixes.
 
-    A GRU or a plain RNN has the same names, with three gates or one: it is passed over.
-    So is what an optimizer keeps for an LSTM.
+    A GRU and a plain RNN are passed over: they have the same names, but three gates or
+    one. What an optimizer keeps for an LSTM is passed over too.
 
     Args:
         tensors: Names to arrays of any framework.
-        prefix: Look at this prefix alone, with or without its last dot, and without
-            the names of `DataParallel` and `torch.compile`; None means everywhere.
+        prefix: Look only at this prefix; None means everywhere. Its last dot, and the
+            names that `DataParallel` and `torch.compile` add, may be left out.
 
     Returns:
         The LSTMs.
@@ -91,9 +93,9 @@ def find_lstms(tensors: Mapping[str, Any], prefix: str | None = None) -> list[Fo
 def survey(
     tensors: Mapping[str, Any], prefix: str | None = None
 ) -> tuple[list[Found], list[Broken]]:
-    """Every LSTM and LSTMCell, as `find_lstms`, and beside them those not whole."""
-    groups = _at(_groups(tensors), prefix)
-    ones = [_found(*key, groups[key]) for key in sorted(groups)]
+    """The LSTMs and LSTMCells that are whole, as in `find_lstms`, and the others."""
+    groups = _at(_grouped(tensors), prefix)
+    ones = [_whole_or_not(*key, groups[key]) for key in sorted(groups)]
     whole = [one for one in ones if isinstance(one, Found)]
     return whole, [one for one in ones if isinstance(one, Broken)]
 
@@ -114,29 +116,39 @@ def nothing_found(
 _Groups = dict[tuple[str, str], dict[str, Any]]
 
 
-def _groups(tensors: Mapping[str, Any]) -> _Groups:
+def _grouped(tensors: Mapping[str, Any]) -> _Groups:
     """Parameters by short name, under the prefix and kind of their LSTM."""
     groups: _Groups = {}
     for name in tensors:
-        match = _KEY.fullmatch(str(name))
-        if match and not any(map(_OPTIMIZERS.fullmatch, match["prefix"].split("."))):
-            kind = "LSTM" if match["layer"] else "LSTMCell"
-            short = match["kind"] + (match["layer"] or "")
-            groups.setdefault((match["prefix"], kind), {})[short] = tensors[name]
+        prefix, kind, short = _key_of(str(name))
+        if kind and not any(map(_OPTIMIZERS.fullmatch, prefix.split("."))):
+            groups.setdefault((prefix, kind), {})[short] = tensors[name]
     return {key: group for key, group in groups.items() if not _has_other_gates(group)}
 
 
+def _key_of(name: str) -> tuple[str, str, str]:
+    """Prefix, kind and short name of a parameter; no kind if it is of no LSTM."""
+    for match in _STARTS.finditer(name, max(0, len(name) - _LONGEST)):
+        prefix, short = name[: match.start()], name[match.start() :]
+        if lstm_jax.LSTMSpec.parse_key(short):
+            return prefix, "LSTM", short
+        if lstm_jax.LSTMSpec.parse_key(f"{short}_l0"):
+            return prefix, "LSTMCell", short
+    return "", "", name
+
+
 def _at(groups: _Groups, prefix: str | None) -> _Groups:
-    """Those at a prefix: exactly, or else but for the names of wrappers."""
+    """Those at exactly this prefix; if there are none, wrappers' names do not count."""
     if prefix is None:
         return groups
     prefix = f"{prefix}." if prefix and not prefix.endswith(".") else prefix
     exact = {key: group for key, group in groups.items() if key[0] == prefix}
-    bare = {k: group for k, group in groups.items() if _bare(k[0]) == _bare(prefix)}
+    parts = _without_wrappers(prefix)
+    bare = {key: groups[key] for key in groups if _without_wrappers(key[0]) == parts}
     return exact or bare
 
 
-def _bare(prefix: str) -> list[str]:
+def _without_wrappers(prefix: str) -> list[str]:
     return [part for part in prefix.split(".") if part not in _WRAPPERS]
 
 
@@ -149,7 +161,7 @@ def _has_other_gates(params: Mapping[str, Any]) -> bool:
     return False
 
 
-def _found(prefix: str, kind: str, params: dict[str, Any]) -> Found | Broken:
+def _whole_or_not(prefix: str, kind: str, params: dict[str, Any]) -> Found | Broken:
     one = Found(prefix, kind, params, lstm_jax.LSTMSpec(input_size=0, hidden_size=0))
     try:
         return replace(one, spec=lstm_jax.spec_of(one.lstm_params))

@@ -1,13 +1,13 @@
-"""What of a file is converted: which tensors, under which names, in which type."""
+"""Which tensors of a file are converted, under which names and in which type."""
 
 from parity.arrays import TORCH, is_floating
 from parity.convert.find import Found, nothing_found, survey
-from parity.files.beside import Tensor
 from parity.files.read import Contents
+from parity.files.tensor import Tensor
 from parity.show import printable
 
 
-def select(
+def select_tensors(
     contents: Contents,
     source: str,
     *,
@@ -20,14 +20,14 @@ def select(
     Args:
         contents: What is in the file.
         source: Its name, for errors.
-        prefix: Take the LSTM there alone, under the short names of its own state dict.
+        prefix: Take only the LSTM there, under the short names of its own state dict.
         keep_rest: Take all tensors, under their full names.
         dtype: Type to cast the LSTMs to; the rest is never cast.
 
     Raises:
         ValueError: If there is no LSTM, one is not whole, or a tensor is not read.
     """
-    found = _found(contents, source, prefix)
+    found = _lstms_at(contents, source, prefix)
     parameters = {f"{one.prefix}{name}" for one in found for name in one.params}
     names = {name: name for name in contents.tensors if name in parameters}
     if keep_rest:
@@ -44,7 +44,7 @@ def select(
     return tensors
 
 
-def _found(contents: Contents, source: str, prefix: str | None) -> list[Found]:
+def _lstms_at(contents: Contents, source: str, prefix: str | None) -> list[Found]:
     found, broken = survey(contents.tensors, prefix)
     if broken:
         raise ValueError(f"convert: {printable(broken[0].sentence(), 1000)}")

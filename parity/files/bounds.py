@@ -1,4 +1,4 @@
-"""How a file is refused, and the bounds that it must keep to."""
+"""The bounds that a file must keep to, and the sentence that refuses it."""
 
 from pathlib import Path
 
@@ -6,14 +6,14 @@ MiB = 2**20
 MOST_INSTRUCTIONS = 5_000_000  # of a pickle; a model of 1000 tensors has 40 thousand
 MOST_HEADER = 16 * MiB  # of safetensors, and a whole index: 100 thousand tensors
 MOST_MEMBERS = 1_000_000  # of an archive
-MOST_NAMES = 1_000_000  # places that a tree of names is walked through
+MOST_NAMES = 1_000_000  # places in a tree of names
 MOST_DEPTH = 100  # of that tree
 MOST_NAME_CHARACTERS = 64 * MiB
 MOST_SHARDS = 10_000
-UNPACKED = 20  # times the size of the file that compressed members may have, and
-UNPACKED_MORE = 64 * MiB  # this much besides
-SHARED = 8  # times the size of the file that tensors which share bytes may have
-SHARED_MORE = MiB
+# What compressed members may unpack to, together: times the file, and this much more.
+UNPACKED, UNPACKED_MORE = 20, 64 * MiB
+# What tensors that share bytes may have, together.
+SHARED, SHARED_MORE = 8, MiB
 
 
 class DamagedError(ValueError):
@@ -25,8 +25,6 @@ class DamagedError(ValueError):
         self.cure = cure
 
 
-def cannot(path: Path, format: str, error: DamagedError) -> ValueError:
+def cannot(path: Path, words: str, error: DamagedError) -> ValueError:
     """The sentence for a file that cannot be read."""
-    return ValueError(
-        f"{path} cannot be read as {format}: {error.reason}. {error.cure}"
-    )
+    return ValueError(f"{path} cannot be read as {words}: {error.reason}. {error.cure}")

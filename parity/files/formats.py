@@ -1,156 +1,240 @@
-"""Which format a file has, told by its bytes, and the reader for it."""
+"""The table of the formats: a row each, and what is read off the rows."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from parity.files.bounds import DamagedError, cannot
-from parity.files.kinds.msgpack import looks_like_msgpack, read_msgpack
-from parity.files.kinds.npz import is_npz, read_npz
-from parity.files.kinds.safetensors import (
-    looks_like_safetensors,
-    read_index,
-    read_safetensors,
+from parity.files.kinds import (
+    index,
+    msgpack,
+    npz,
+    orbax,
+    plain_pickle,
+    safetensors,
+    torch_legacy,
+    torch_zip,
 )
-from parity.files.kinds.torch_legacy import MAGIC, load_bytes, read_torch_legacy
-from parity.files.kinds.torch_zip import is_torchscript, read_torch_zip, root_of
-from parity.files.pickle.globals import Globals
-from parity.files.pickle.inert import Unreadable
-from parity.files.pickle.machine import unpickle
-from parity.files.source import Source, open_source
-from parity.files.tree import flatten
-from parity.files.zip import Members
+from parity.files.reading import Reading, Test
+from parity.files.source import Leaves
+from parity.files.strangers import STRANGERS
+from parity.files.tensor import Writer
 from parity.show import printable
 
-Leaves = dict[str, np.ndarray | Unreadable]
 
-_PICKLE_SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle")
-_NOT_READ = {
-    b"\x89HDF": ("HDF5", "Load it with Keras and save its weights as .npz."),
-    b"\x1f\x8b": ("gzip", "Unpack it with gunzip first."),
-    b"\x28\xb5\x2f\xfd": ("Zstandard", "Unpack it with unzstd first."),
-    b"BZh": ("bzip2", "Unpack it with bunzip2 first."),
-    b"\xfd7zXZ": ("xz", "Unpack it with unxz first."),
-    b"\x93NUMPY": ("one array without a name", "Save with numpy.savez instead."),
-    b"GGUF": ("GGUF", "Fetch the safetensors file of the model."),
-    b"version ": ("a pointer of Git LFS", "Fetch the file itself with git lfs pull."),
-    b"<": ("a page of the web", "Fetch the file itself."),
-}
+def never(_: Reading) -> bool:
+    """The test that no file passes."""
+    return False
 
 
-@dataclass
-class Reading:
-    """A file as it is read: its format, the files it needs, and what was unknown."""
-
-    source: Source
-    format: str = "a file of weights"
-    globals: Globals = field(default_factory=lambda: Globals(load_bytes))
-    sources: list[Source] = field(default_factory=list)
-
-    def leaves(self) -> Leaves:
-        """Every tensor.
-
-        Raises:
-            ValueError: If it is of no format that is read, or damaged.
-        """
-        self.sources.append(self.source)
-        try:
-            return _choose(self)(self)
-        except DamagedError as error:
-            raise cannot(self.source.path, self.format, error) from None
+def only_read(*_: Any) -> None:
+    """What stands for the writer of a format that has none."""
+    raise NotImplementedError
 
 
-def _choose(reading: Reading) -> Callable[[Reading], Leaves]:
-    """What reads it."""
-    start = bytes(reading.source.view[:16])
-    if start[:4] in (b"PK\3\4", b"PK\5\6", b"PK\1\2"):
-        return _read_zip
-    if start.startswith(MAGIC):
-        return _read_legacy
-    if start[:1] == b"{":
-        return _read_index
-    if looks_like_safetensors(reading.source):
-        return _read_safetensors
-    if start[:1] == b"\x80" and start[1:2] <= b"\5":
-        return _read_pickle
-    if looks_like_msgpack(start) and reading.source.path.suffix != ".safetensors":
-        return _read_msgpack
-    return _of_no_format(reading.source, start)
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """A format of files.
+
+    Attributes:
+        name: What `--from` and `--to` call it; old and new files may share a name.
+        words: What a file of it is, in a sentence.
+        suffixes: The usual ones: they tell how to write a file, not how to read it.
+        memory: How the tensors of a file get into memory.
+        is_it: Whether a file is surely of it, by its whole magic.
+        may_be: Whether a file that is of no other may be of it.
+        read: Gives every tensor of a file.
+        write: Writes tensors to a file.
+        directory: Whether it is a directory of files.
+    """
+
+    name: str
+    words: str
+    suffixes: tuple[str, ...] = ()
+    memory: str = "read"
+    is_it: Test = never
+    may_be: Test = never
+    read: Callable[[Reading], Leaves]
+    write: Writer = only_read
+    directory: bool = False
 
 
-def _of_no_format(source: Source, start: bytes) -> Callable[[Reading], Leaves]:
-    """What the suffix says that it was meant to be, so that it says what is wrong."""
-    for magic, (name, cure) in _NOT_READ.items():
-        if start.startswith(magic):
+# In the order in which they are tried.
+FORMATS: tuple[Format, ...] = (
+    Format(
+        name="torch",
+        words="a torch file",
+        suffixes=(".pt", ".pth", ".bin", ".ckpt"),
+        memory="mapped",
+        is_it=torch_zip.is_torch_zip,
+        read=torch_zip.read_torch_zip,
+        write=torch_zip.write_torch_zip,
+    ),
+    Format(
+        name="torch",
+        words="an old torch file",
+        suffixes=(".pt", ".pth", ".bin", ".ckpt"),
+        memory="mapped",
+        is_it=torch_legacy.is_torch_legacy,
+        read=torch_legacy.read_torch_legacy,
+    ),
+    Format(
+        name="torchscript",
+        words="TorchScript",
+        suffixes=(".jit", ".ts", ".pt"),
+        memory="mapped",
+        is_it=torch_zip.is_torchscript,
+        read=torch_zip.read_torch_zip,
+    ),
+    Format(
+        name="safetensors",
+        words="safetensors",
+        suffixes=(".safetensors",),
+        memory="mapped",
+        is_it=safetensors.is_safetensors,
+        may_be=safetensors.may_be_safetensors,
+        read=safetensors.read_safetensors,
+        write=safetensors.write_safetensors,
+    ),
+    Format(
+        name="index",
+        words="an index of several files",
+        suffixes=(".safetensors.index.json", ".bin.index.json"),
+        memory="mapped",
+        is_it=index.is_index,
+        read=index.read_index,
+    ),
+    Format(
+        name="npz",
+        words="npz",
+        suffixes=(".npz",),
+        memory="mapped; compressed members are unpacked",
+        is_it=npz.is_npz,
+        read=npz.read_npz,
+        write=npz.write_npz,
+    ),
+    Format(
+        name="pickle",
+        words="a pickle",
+        suffixes=(".pkl", ".pickle"),
+        is_it=plain_pickle.is_pickle,
+        may_be=plain_pickle.may_be_pickle,
+        read=plain_pickle.read_pickle,
+    ),
+    Format(
+        name="msgpack",
+        words="msgpack",
+        suffixes=(".msgpack",),
+        is_it=msgpack.is_msgpack,
+        may_be=msgpack.may_be_msgpack,
+        read=msgpack.read_msgpack,
+        write=msgpack.write_msgpack,
+    ),
+    Format(
+        name="orbax",
+        words="an Orbax checkpoint",
+        suffixes=(".orbax",),
+        memory="read, by tensorstore",
+        is_it=orbax.is_orbax,
+        read=orbax.read_orbax,
+        write=orbax.write_orbax,
+        directory=True,
+    ),
+)
+
+
+def format_of(reading: Reading) -> Format:
+    """The format of a file, by its bytes.
+
+    Raises:
+        OSError: If it cannot be opened.
+        ValueError: If it is of no format that is read here.
+    """
+    try:
+        return _recognised(reading)
+    except DamagedError as error:
+        raise cannot(reading.path, "a file of weights", error) from None
+
+
+def read_as(format: Format, reading: Reading) -> Leaves:
+    """Every tensor in a file of a format.
+
+    Raises:
+        ValueError: If it is damaged, or needs too much memory.
+    """
+    try:
+        return format.read(reading)
+    except DamagedError as error:
+        raise cannot(reading.path, format.words, error) from None
+
+
+def read_any(reading: Reading) -> Leaves:
+    """Every tensor in a file, of whichever format."""
+    return read_as(format_of(reading), reading)
+
+
+def is_of(format: Format, path: Path) -> bool:
+    """Whether a file or directory is surely of a format."""
+    return format.is_it(Reading(path, read_any))
+
+
+def names_read() -> list[str]:
+    """What `--from` may be."""
+    return list(dict.fromkeys(format.name for format in FORMATS))
+
+
+def written() -> dict[str, Format]:
+    """The formats that are written, by what `--to` may be."""
+    return {format.name: format for format in FORMATS if format.write is not only_read}
+
+
+def written_by_suffix() -> dict[str, Format]:
+    """The same formats, by the suffix of what is written."""
+    return {s: format for format in written().values() for s in format.suffixes}
+
+
+def in_words() -> str:
+    """What is read, for a sentence."""
+    return one_of(format.words for format in FORMATS)
+
+
+def one_of(words: Iterable[str]) -> str:
+    """One of these words, for a sentence.
+
+    Example:
+        >>> one_of(["npz", "torch", "msgpack"])
+        'npz, torch or msgpack'
+    """
+    *before, last = words
+    return f"{', '.join(before)} or {last}" if before else last
+
+
+def _recognised(reading: Reading) -> Format:
+    for format in FORMATS:
+        if format.is_it(reading):
+            return format
+    for stranger in STRANGERS:
+        if stranger.is_it(reading):
             raise ValueError(
-                f"{source.path} must be a file of weights that is read here: it is "
-                f"{name}. {cure}"
+                f"{reading.path} must be a file of weights that is read here: it is "
+                f"{stranger.name}. {stranger.cure}"
             )
-    if source.path.suffix == ".safetensors":
-        return _read_safetensors
-    if source.path.suffix in _PICKLE_SUFFIXES and start[0] in b"(]}cldt":
-        return _read_pickle
-    raise ValueError(
-        f"{source.path} must be a torch file, safetensors, npz, a pickle or an index "
-        f"of several files: it starts with the bytes {start[:4].hex(' ')}, as none of "
-        "these does. Fetch it again, or give another file."
+    for format in FORMATS:
+        if format.may_be(reading):
+            return format
+    raise _of_no_format(reading)
+
+
+def _of_no_format(reading: Reading) -> ValueError:
+    """The sentence for a file of an unknown format."""
+    what = f"starts with the bytes {bytes(reading.source.view[:4]).hex(' ')}"
+    cure = "Fetch it again, or give another file."
+    if reading.is_archive:
+        held = ", ".join(printable(name, 40) for name in reading.names[:3])
+        what = f"is an archive of {held or 'nothing'}"
+        cure = "Unpack it, and give the file of weights in it."
+    return ValueError(
+        f"{reading.path} must be a file of weights ({one_of(names_read())}): "
+        f"it {what}, unlike any of these. {cure}"
     )
-
-
-def _read_zip(reading: Reading) -> Leaves:
-    members = Members(reading.source)
-    folder = root_of(members)
-    if folder is not None:
-        script = is_torchscript(members, folder)
-        reading.format = "TorchScript" if script else "a torch file"
-        return flatten(read_torch_zip(members, folder, reading.globals))
-    if is_npz(members):
-        reading.format = "npz"
-        return read_npz(members)
-    reading.format = "a zip archive of weights"
-    if any(name.endswith("model.json") for name in members.infos):
-        raise DamagedError(
-            "it is TorchScript from before torch 1.4", "Save it with a newer torch."
-        )
-    listed = ", ".join(printable(name, 40) for name in list(members.infos)[:3])
-    raise DamagedError(
-        f"it holds {listed or 'nothing'}, and neither one data.pkl nor arrays alone",
-        "Unpack it, and give the file of weights in it.",
-    )
-
-
-def _read_legacy(reading: Reading) -> Leaves:
-    reading.format = "an old torch file"
-    source = reading.source
-    return flatten(read_torch_legacy(source.map, source.view, reading.globals))
-
-
-def _read_pickle(reading: Reading) -> Leaves:
-    reading.format = "a pickle"
-    return flatten(unpickle(reading.source.map, reading.globals.find))
-
-
-def _read_msgpack(reading: Reading) -> Leaves:
-    reading.format = "msgpack"
-    return flatten(read_msgpack(reading.source))
-
-
-def _read_safetensors(reading: Reading) -> Leaves:
-    reading.format = "safetensors"
-    return read_safetensors(reading.source)
-
-
-def _read_index(reading: Reading) -> Leaves:
-    reading.format = "an index"
-
-    def one(path: Path) -> Leaves:
-        part = Reading(
-            open_source(path), globals=reading.globals, sources=reading.sources
-        )
-        if bytes(part.source.view[:1]) == b"{":
-            raise DamagedError(f"it names {printable(path.name)!r}, an index itself")
-        return part.leaves()
-
-    return read_index(reading.source, one)

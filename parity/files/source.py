@@ -1,7 +1,8 @@
-"""A file's bytes, mapped and not read, and arrays that are views of them."""
+"""The bytes of a file, mapped and not read, and arrays that are views of them."""
 
 import mmap
 import stat
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,19 @@ _MOST_AXES = 32
 _MOST_ELEMENTS = 2**48
 
 
+@dataclass(frozen=True, eq=False)
+class Unreadable:
+    """A tensor of a kind that is not read, and why."""
+
+    reason: str
+
+
+Leaf = np.ndarray | Unreadable
+Leaves = dict[str, Leaf]
+
+
 class Source:
-    """A file as bytes that are in memory only while something looks at them."""
+    """The bytes of a file, which are in memory only while something looks at them."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -27,15 +39,15 @@ class Source:
         return len(self.view)
 
     def release(self) -> None:
-        """Let go of the memory of what was looked at; it is read again if needed."""
+        """Free the memory of what was looked at; it is read again if needed."""
         self.map.madvise(mmap.MADV_DONTNEED)
 
 
 def open_source(path: Path) -> Source:
-    """The file, if it is one and has bytes.
+    """The bytes of a plain file that is not empty.
 
     Raises:
-        OSError: If it is not there, or no plain file.
+        OSError: If it is not there, or is no plain file.
         ValueError: If it is empty.
     """
     if not path.exists():
@@ -71,11 +83,11 @@ def view_of(
     """An array over bytes; strides and offset count elements, as torch counts them.
 
     Raises:
-        DamagedError: If any of it is not in the bytes.
+        DamagedError: If an element would be outside of the bytes.
     """
-    shape = _counts("shape", shape)
-    strides = _row_major(shape) if strides is None else _counts("strides", strides)
-    (offset,) = _counts("offset", (offset,))
+    shape = _sizes("shape", shape)
+    strides = _row_major(shape) if strides is None else _sizes("strides", strides)
+    (offset,) = _sizes("offset", (offset,))
     if len(shape) != len(strides) or len(shape) > _MOST_AXES:
         raise DamagedError(f"a tensor has {len(shape)} axes and {len(strides)} strides")
     held = len(buffer) // dtype.itemsize
@@ -92,23 +104,18 @@ def view_of(
 
 
 def is_expanded(shape: Any, strides: Any) -> bool:
-    """Whether an axis goes over one element again and again."""
-    shape, strides = _counts("shape", shape), _counts("strides", strides)
+    """Whether an axis of stride 0 repeats an element."""
+    shape, strides = _sizes("shape", shape), _sizes("strides", strides)
     pairs = zip(shape, strides, strict=False)
     return 0 not in shape and any(n > 1 and step == 0 for n, step in pairs)
-
-
-def native(array: np.ndarray) -> np.ndarray:
-    """The array in this machine's order of bytes."""
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def _row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(prod(shape[axis + 1 :]) for axis in range(len(shape)))
 
 
-def _counts(what: str, values: Any) -> tuple[int, ...]:
-    """Whole numbers of 0 or more, and none that memory could never hold."""
+def _sizes(what: str, values: Any) -> tuple[int, ...]:
+    """A shape, strides or an offset: whole numbers from 0 to what memory may hold."""
     if not isinstance(values, (tuple, list)):
         raise DamagedError(f"a tensor's {what} is no tuple")
     for value in values:
@@ -120,7 +127,7 @@ def _counts(what: str, values: Any) -> tuple[int, ...]:
 def _check_inside(
     shape: tuple[int, ...], strides: tuple[int, ...], offset: int, held: int
 ) -> None:
-    """Refuse an array that reaches past the `held` elements there are."""
+    """Refuse an array that reaches past the last of the `held` elements."""
     if prod(size for size in shape if size) > _MOST_ELEMENTS:
         raise DamagedError(f"a tensor's shape {list(shape)} is too large")
     pairs = zip(shape, strides, strict=True)

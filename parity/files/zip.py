@@ -1,4 +1,4 @@
-"""The members of a zip archive as bytes: mapped where they are stored as they are."""
+"""The members of a zip archive as bytes: mapped, or unpacked if compressed."""
 
 import struct
 import zipfile
@@ -9,21 +9,24 @@ from parity.files.source import Source
 from parity.show import printable
 
 _LOCAL_HEADER = 30
-_WRONG = (zipfile.BadZipFile, NotImplementedError, OSError, EOFError, struct.error)
-_WRONG_TOO = (ValueError, LookupError, RuntimeError, OverflowError, zlib.error)
+# What zipfile raises where an archive is damaged.
+_ARCHIVE_ERRORS = (
+    *(zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, OSError),
+    *(EOFError, ValueError, LookupError, RuntimeError, OverflowError),
+)
 
 
 class Members:
-    """Names of an archive and their bytes; nothing is ever unpacked to a file."""
+    """The names in an archive and their bytes; nothing is unpacked to the disk."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.left = UNPACKED * len(source) + UNPACKED_MORE
+        self.unpacked = 0  # bytes, so far
         self.infos: dict[str, zipfile.ZipInfo] = {}
         try:
             with zipfile.ZipFile(source.path) as archive:
                 infos = archive.infolist()
-        except (*_WRONG, *_WRONG_TOO) as error:
+        except _ARCHIVE_ERRORS as error:
             raise DamagedError(f"its archive is damaged ({printable(error)})") from None
         if len(infos) > MOST_MEMBERS:
             raise DamagedError(f"its archive has more than {MOST_MEMBERS} members")
@@ -71,8 +74,8 @@ class Members:
 
     def _unpacked(self, info: zipfile.ZipInfo) -> bytes:
         """Unpack a member into memory, within what the file may unpack to."""
-        self.left -= info.file_size
-        if self.left < 0:
+        self.unpacked += info.file_size
+        if self.unpacked > UNPACKED * len(self.source) + UNPACKED_MORE:
             raise DamagedError(
                 f"its archive unpacks to more than {UNPACKED} times its size",
                 "Unpack and look at it yourself, if you trust who made it.",
@@ -80,7 +83,7 @@ class Members:
         try:
             with zipfile.ZipFile(self.source.path) as archive:
                 data = archive.open(info).read(info.file_size + 1)
-        except (*_WRONG, *_WRONG_TOO) as error:
+        except _ARCHIVE_ERRORS as error:
             raise DamagedError(f"its archive is damaged ({printable(error)})") from None
         if len(data) != info.file_size:
             raise DamagedError(f"the member {printable(info.filename)!r} is cut off")

@@ -1,4 +1,4 @@
-"""docs/files.md: its commands and code run, and its bounds are those of the code."""
+"""docs/files.md: its commands and code run, and its tables are those of the code."""
 
 import re
 import shlex
@@ -9,7 +9,9 @@ import torch
 
 from parity.__main__ import main
 from parity.files import bounds
+from parity.files.formats import FORMATS, written
 from parity.files.pickle import machine
+from parity.files.strangers import STRANGERS
 from tests.given import ROOT, hostile, pickled
 from tests.parity.files import test_hostile
 
@@ -43,10 +45,34 @@ def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
 
 
+def table(*rows):
+    """A table of Markdown; the first row is its head."""
+    head, *lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([head, "|---" * len(rows[0]) + "|", *lines, "\n"])
+
+
+def test_the_table_of_formats_is_drawn_from_the_rows():
+    rows = [
+        ("format", "`--from`", "usual suffixes", "in memory", "written with `--to`")
+    ]
+    for row in FORMATS:
+        suffixes = " ".join(f"`{suffix}`" for suffix in row.suffixes)
+        to = "yes" if row in written().values() else ""
+        rows.append((row.words, f"`{row.name}`", suffixes, row.memory, to))
+    assert len(rows) > 8
+    assert table(*rows) in TEXT, table(*rows)
+
+
+def test_the_table_of_strangers_is_drawn_from_the_rows():
+    rows = [("what it is", "what to do")]
+    rows += [(stranger.name, stranger.cure) for stranger in STRANGERS]
+    assert len(rows) > 9
+    assert table(*rows) in TEXT, table(*rows)
+
+
 def test_the_bounds_are_those_of_the_code():
-    rows = dict(
-        re.findall(r"^\| ([a-z][^|]+) \| ([^|]*\d[^|]*) \|$", TEXT, re.MULTILINE)
-    )
+    (section,) = re.findall(r"^## Bounds$(.*?)^## ", TEXT, re.DOTALL | re.MULTILINE)
+    rows = dict(re.findall(r"^\| ([^|]+) \| ([^|]*\d[^|]*) \|$", section, re.MULTILINE))
     found = {
         what: [int(n.replace(",", "")) for n in re.findall(r"[\d,]+", number)]
         for what, number in rows.items()

@@ -1,8 +1,12 @@
 """Checkpoints of Orbax: an index in JSON, and arrays that tensorstore reads one by one.
 
-Orbax's own reader writes to standard error from its threads when a file is damaged.
+Orbax's own reader is not used: its threads write to standard error where a file is
+damaged.
 """
 
+import shutil
+from collections import Counter
+from collections.abc import Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -11,45 +15,47 @@ import numpy as np
 
 from parity.arrays import TORCH
 from parity.files.bounds import MOST_HEADER, UNPACKED, UNPACKED_MORE, DamagedError
-from parity.files.kinds.safetensors import parse_json
-from parity.files.pickle.inert import Unreadable
-from parity.files.source import open_source
+from parity.files.reading import Reading
+from parity.files.source import Leaf, Leaves, Unreadable, open_source
+from parity.files.strict_json import parse_json
+from parity.files.tensor import Done, Tensor
+from parity.files.tree import nest
 from parity.show import printable
 
-Leaf = np.ndarray | Unreadable
 _PLACES = ("", ".", "..")
 _INDEX = "_METADATA"
 _EMPTY = ("None", "Dict", "List", "Tuple", "NamedTuple", "string")
 
 
-def is_orbax(path: Path) -> bool:
-    """Whether a directory is a checkpoint of Orbax."""
-    return (path / _INDEX).is_file()
+def is_orbax(reading: Reading) -> bool:
+    """Whether it is a directory with Orbax's index."""
+    return (reading.path / _INDEX).is_file()
 
 
-def read_orbax(path: Path) -> dict[str, Leaf]:
-    """The arrays of an Orbax checkpoint by dotted name, in memory.
+def read_orbax(reading: Reading) -> Leaves:
+    """The arrays by dotted name, in memory.
 
     A variable of nnx, which is stored under `value`, has the name of the variable.
 
     Raises:
-        DamagedError: If it is damaged, or its arrays are much larger than it.
+        DamagedError: If it is damaged, or its arrays are much larger than its files.
     """
+    path = reading.path
     index = open_source(path / _INDEX)
     if len(index) > MOST_HEADER:
         raise DamagedError(f"its index has more than {MOST_HEADER} bytes")
     metadata = parse_json(bytes(index.view), "index")
     held = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     left = UNPACKED * held + UNPACKED_MORE
-    found: dict[str, Leaf] = {}
-    for name in _names(metadata):
-        found[name], size = _read(_spec(path, name, metadata), name, left)
+    found: Leaves = {}
+    for name in _dotted_names(metadata):
+        found[name], size = _array_at(_spec(path, name, metadata), name, left)
         left -= size
     return _without_value(found)
 
 
-def _names(metadata: dict[str, Any]) -> list[str]:
-    """The dotted names of what is stored as an array."""
+def _dotted_names(metadata: dict[str, Any]) -> list[str]:
+    """The names of the arrays that the index promises."""
     names = []
     tree = metadata.get("tree_metadata")
     for entry in tree.values() if isinstance(tree, dict) else ():
@@ -71,7 +77,7 @@ def _names(metadata: dict[str, Any]) -> list[str]:
 
 
 def _spec(path: Path, name: str, metadata: dict[str, Any]) -> dict[str, Any]:
-    """Where an array is, as tensorstore is told it."""
+    """Where an array is, in tensorstore's words."""
     base = {"driver": "file", "path": f"{path.resolve()}/"}
     store = {"driver": "ocdbt", "base": base, "path": f"{name}/"}
     if not metadata.get("use_ocdbt", True):
@@ -80,8 +86,8 @@ def _spec(path: Path, name: str, metadata: dict[str, Any]) -> dict[str, Any]:
     return {"driver": driver, "kvstore": store}
 
 
-def _read(spec: dict[str, Any], name: str, left: int) -> tuple[Leaf, int]:
-    """An array and the memory it took; refused before it takes more than is left."""
+def _array_at(spec: dict[str, Any], name: str, left: int) -> tuple[Leaf, int]:
+    """An array and its bytes in memory, which must not be more than are left."""
     import tensorstore
 
     try:
@@ -106,13 +112,38 @@ def _read(spec: dict[str, Any], name: str, left: int) -> tuple[Leaf, int]:
         ) from None
 
 
-def _without_value(found: dict[str, Leaf]) -> dict[str, Leaf]:
+def _without_value(found: Leaves) -> Leaves:
     """Names without the `value` of nnx, unless something else is beside it."""
-    places = [name.rpartition(".")[0] for name in found]
+    places = Counter(name.rpartition(".")[0] for name in found)
 
     def variable(name: str) -> str:
         place, _, last = name.rpartition(".")
-        alone = last == "value" and places.count(place) == 1 and place not in found
-        return place if alone and place else name
+        only = last == "value" and places[place] == 1 and place not in found
+        return place if only and place else name
 
     return {variable(name): array for name, array in found.items()}
+
+
+def write_orbax(tensors: Sequence[Tensor], path: Path, done: Done) -> None:
+    """A checkpoint of Orbax, which takes all arrays at once.
+
+    Raises:
+        ValueError: If an array is empty: Orbax refuses it.
+    """
+    import orbax.checkpoint as ocp
+
+    empty = [tensor.name for tensor in tensors if tensor.array.size == 0]
+    if empty:
+        raise ValueError(
+            f"convert: {empty[0]!r} must not be empty: Orbax does not save it. "
+            "Use --to msgpack."
+        )
+    tree = nest([t.name for t in tensors], [t.value() for t in tensors])
+    try:
+        with ocp.StandardCheckpointer() as checkpointer:
+            checkpointer.save(path.resolve(), tree)
+    finally:
+        for half in path.parent.glob(f"{path.name}.orbax-checkpoint-tmp*"):
+            shutil.rmtree(half)
+    for _ in tensors:
+        done()

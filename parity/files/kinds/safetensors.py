@@ -1,118 +1,79 @@
-"""safetensors: a JSON header and the bytes, mapped; and models in several files."""
+"""safetensors: a JSON header, and the bytes of the tensors, which are mapped."""
 
 import json
+import os
 import struct
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from parity.arrays import SAFETENSORS, TORCH
-from parity.files.bounds import MOST_HEADER, MOST_SHARDS, DamagedError
-from parity.files.pickle.inert import Unreadable
-from parity.files.source import Source, view_of
+from parity.arrays import TORCH, bytes_of, numpy_of
+from parity.files.beside import beside
+from parity.files.bounds import MOST_HEADER, DamagedError
+from parity.files.reading import Reading
+from parity.files.source import Leaf, Leaves, Source, Unreadable, view_of
+from parity.files.strict_json import parse_json
+from parity.files.tensor import Done, Tensor
 from parity.show import printable
 
-Leaf = np.ndarray | Unreadable
+_TYPES = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2",
+    "F8_E4M3FNUZ": "float8_e4m3fnuz",
+    "F8_E5M2FNUZ": "float8_e5m2fnuz",
+    "F8_E8M0": "float8_e8m0fnu",
+    "C64": "complex64",
+    "I64": "int64",
+    "I32": "int32",
+    "I16": "int16",
+    "I8": "int8",
+    "U64": "uint64",
+    "U32": "uint32",
+    "U16": "uint16",
+    "U8": "uint8",
+    "BOOL": "bool",
+}
+_TYPE_NAMES = {TORCH[torch]: name for name, torch in _TYPES.items()}
 
 
-def looks_like_safetensors(source: Source) -> bool:
-    """Whether it starts with a length and a brace."""
-    return bytes(source.view[8:9]) == b"{" and _length(source) <= len(source)
+def is_safetensors(reading: Reading) -> bool:
+    """Whether it starts with the length of a header, within the file, and a brace."""
+    return reading.start[8:9] == b"{" and _length(reading.source) <= len(reading.source)
 
 
-def read_safetensors(source: Source) -> dict[str, Leaf]:
+def may_be_safetensors(reading: Reading) -> bool:
+    """Whether it has the suffix, by which a damaged file is told."""
+    return reading.path.suffix == ".safetensors"
+
+
+def read_safetensors(reading: Reading) -> Leaves:
     """Every tensor, as a view of the file.
 
     Raises:
         DamagedError: If the header promises what is not there, or bytes are left over.
     """
+    source = reading.source
     length = _length(source)
     if length > MOST_HEADER or 8 + length > len(source):
         raise DamagedError(
-            f"its header is to have {length} bytes, of a file of {len(source)}"
+            f"its header would have {length} bytes, and the file has {len(source)}"
         )
     header = parse_json(bytes(source.view[8 : 8 + length]), "header")
     _ = header.pop("__metadata__", None)
     data = source.view[8 + length :]
     _check_covered([_span(name, header[name]) for name in header], len(data))
-    return {name: _tensor(name, entry, data) for name, entry in header.items()}
-
-
-def parse_json(text: bytes, what: str) -> dict[str, Any]:
-    """A JSON object without a key twice, out of a file.
-
-    Raises:
-        DamagedError: If it is none.
-    """
-    try:
-        found = json.loads(text, object_pairs_hook=_without_doubles)
-    except RecursionError:
-        raise DamagedError(f"its {what} is nested too deep") from None
-    except DamagedError:
-        raise
-    except ValueError as error:
-        raise DamagedError(f"its {what} is no JSON ({printable(error, 80)})") from None
-    if not isinstance(found, dict):
-        raise DamagedError(f"its {what} is no JSON object")
-    return found
-
-
-def read_index(
-    source: Source, read: Callable[[Path], dict[str, Leaf]]
-) -> dict[str, Leaf]:
-    """The tensors that an index finds in the files beside it.
-
-    Args:
-        source: The index: JSON with names and files under `weight_map`.
-        read: Reads one file.
-
-    Raises:
-        DamagedError: If it names a file elsewhere, or a tensor that its file has not.
-    """
-    if len(source) > MOST_HEADER:
-        raise DamagedError(f"its index has more than {MOST_HEADER} bytes")
-    places = parse_json(bytes(source.view), "index").get("weight_map")
-    if not isinstance(places, dict) or not places:
-        raise DamagedError("its JSON has no `weight_map`, names to files")
-    names = {_beside(name) for name in places.values()}
-    if len(names) > MOST_SHARDS:
-        raise DamagedError(f"its index names more than {MOST_SHARDS} files")
-    files = {name: read(source.path.parent / name) for name in sorted(names)}
-    missing = [name for name, place in places.items() if name not in files[place]]
-    if missing:
-        raise DamagedError(
-            f"{printable(places[missing[0]])!r} has no {printable(missing[0])!r}, "
-            "which the index promises"
-        )
-    return {name: files[place][name] for name, place in places.items()}
-
-
-def _beside(name: Any) -> str:
-    """The name of a file in the same directory, and not the way to another."""
-    plain = isinstance(name, str) and name not in ("", ".", "..")
-    if not plain or any(c in name for c in "/\\:\0"):
-        raise DamagedError(
-            f"its index names the file {printable(name, 80)!r}, which is not beside it",
-            "Put all files in one directory.",
-        )
-    return name
+    return {name: _tensor_of_entry(name, entry, data) for name, entry in header.items()}
 
 
 def _length(source: Source) -> int:
+    """Bytes of the header."""
     if len(source) < 8:
         raise DamagedError(f"it has {len(source)} bytes and no header")
     return struct.unpack("<Q", source.view[:8])[0]
-
-
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        double = next(name for name in found if names.count(name) > 1)
-        raise DamagedError(f"it has the name {printable(double)!r} twice")
-    return found
 
 
 def _span(name: str, entry: Any) -> tuple[int, int]:
@@ -134,9 +95,10 @@ def _check_covered(spans: list[tuple[int, int]], size: int) -> None:
         raise DamagedError(f"its tensors need {at} bytes and it has {size}")
 
 
-def _tensor(name: str, entry: dict[str, Any], data: memoryview) -> Leaf:
+def _tensor_of_entry(name: str, entry: dict[str, Any], data: memoryview) -> Leaf:
+    """The tensor of an entry in the header."""
     start, end = _span(name, entry)
-    kind = SAFETENSORS.get(str(entry.get("dtype")))
+    kind = _TYPES.get(str(entry.get("dtype")))
     if kind is None:
         return Unreadable(f"numbers of the type {printable(entry.get('dtype'), 40)}")
     array = view_of(data[start:end], TORCH[kind], entry.get("shape"))
@@ -146,3 +108,62 @@ def _tensor(name: str, entry: dict[str, Any], data: memoryview) -> Leaf:
             f"bytes and has {end - start}"
         )
     return array
+
+
+def write_safetensors(tensors: Sequence[Tensor], path: Path, done: Done) -> None:
+    """The header, then tensor by tensor, those of the widest types first.
+
+    Raises:
+        ValueError: If safetensors has no name for a type.
+    """
+    order = sorted(tensors, key=lambda tensor: (-tensor.dtype.itemsize, tensor.name))
+    header = json.dumps(_header_of(order)).encode()
+    header += b" " * (-len(header) % 8)
+    with path.open("wb") as file:
+        _ = file.write(struct.pack("<Q", len(header)) + header)
+        for tensor in order:
+            _ = file.write(bytes_of(tensor.value()))
+            done()
+
+
+def _header_of(tensors: Sequence[Tensor]) -> dict[str, Any]:
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    at = 0
+    for tensor in tensors:
+        if tensor.dtype not in _TYPE_NAMES:
+            raise ValueError(
+                f"{tensor.name}.dtype={tensor.dtype} must be a type of safetensors: "
+                "it is the format that is written. Convert it first, or write "
+                "another format."
+            )
+        header[tensor.name] = {
+            "dtype": _TYPE_NAMES[tensor.dtype],
+            "shape": list(tensor.array.shape),
+            "data_offsets": [at, at + tensor.nbytes],
+        }
+        at += tensor.nbytes
+    return header
+
+
+def write_tensors(tensors: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+    """Write a `.safetensors` file, bit for bit; never a half-written one.
+
+    Args:
+        tensors: Names to JAX, NumPy or torch arrays.
+        path: Where to; an existing file is replaced only once the new one is whole.
+
+    Raises:
+        ValueError: If the suffix is not `.safetensors`.
+        TypeError: If a value is not an array.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise ValueError(
+            f"{path}: suffix {path.suffix!r} must be .safetensors: it is the format "
+            "that is written. Rename it; for torch's own format, use "
+            "torch.save(parity.to_torch(params), path)."
+        )
+    arrays = {n: numpy_of(str(n), tensors[n], "write_tensors") for n in tensors}
+    with beside(path) as part:
+        ordered = [Tensor(name, array, array.dtype) for name, array in arrays.items()]
+        write_safetensors(ordered, part, lambda: None)

@@ -1,4 +1,4 @@
-"""Torch's files before 1.6: pickles one after the other, then the storages' bytes."""
+"""Torch's files before 1.6: pickles one after another, then the storages' bytes."""
 
 import io
 import struct
@@ -8,38 +8,59 @@ from typing import Any
 from parity.files.bounds import DamagedError
 from parity.files.pickle.globals import Globals
 from parity.files.pickle.inert import Inert, InertClass, Storage, StorageType
-from parity.files.pickle.machine import Reader, unpickle
+from parity.files.pickle.machine import Stream, unpickle
+from parity.files.reading import Reading, starts
+from parity.files.source import Leaves
+from parity.files.tree import flatten
 from parity.show import printable
 
-MAGIC = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")
+_MAGIC = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")
 _Types = dict[str, StorageType]
 
+is_torch_legacy = starts(_MAGIC)
 
-def read_torch_legacy(file: Any, view: memoryview, names: Globals) -> Any:
-    """The tree in the file, whose pickles `file` is at the start of.
 
-    It is read twice: where the storages are is known only behind what refers to them.
+def read_torch_legacy(reading: Reading) -> Leaves:
+    """Every tensor, as a view of the file.
+
+    Raises:
+        DamagedError: If a pickle is damaged, or a storage is not whole.
     """
-    swapped = _read_header(file)
-    start = file.tell()
-    types: _Types = {}
-    _ = unpickle(file, _only_storages, lambda pid: _note(pid, types))
-    keys = unpickle(file, _only_storages)
-    found = _storages(view, file.tell(), keys, types, swapped)
-    _ = file.seek(start)
-    return unpickle(file, names.find, lambda pid: _find(pid, found))
+    source = reading.source
+    tree = _tree(source.map, source.view, globals_for(reading))
+    return flatten(tree, len(source))
 
 
-def load_bytes(data: Any) -> Any:
+def globals_for(reading: Reading) -> Globals:
+    """The table for a file's pickles, in which bytes may be an old torch file."""
+    return Globals(reading.unknown, _load_from_bytes)
+
+
+def _load_from_bytes(data: Any) -> Any:
     """`torch.storage._load_from_bytes`: an old torch file within a pickle."""
-    if not isinstance(data, bytes) or not data.startswith(MAGIC):
+    if not isinstance(data, bytes) or not data.startswith(_MAGIC):
         raise DamagedError("its pickle holds bytes that are no old torch file")
-    return read_torch_legacy(io.BytesIO(data), memoryview(data), Globals())
+    return _tree(io.BytesIO(data), memoryview(data), Globals())
 
 
-def _read_header(file: Reader) -> bool:
-    """Whether the bytes are in the other order; past the three first pickles."""
-    _, version, system = (unpickle(file, _only_storages) for _ in range(3))
+def _tree(stream: Stream, view: memoryview, names: Globals) -> Any:
+    """The tree in an old file: `stream` reads its pickles, and `view` has its bytes.
+
+    The tree is read twice: what refers to the storages comes before their places.
+    """
+    swapped = _read_header(stream)
+    start = stream.tell()
+    types: _Types = {}
+    _ = unpickle(stream, _only_storages, lambda pid: _note(pid, types))
+    keys = unpickle(stream, _only_storages)
+    found = _storages(view, stream.tell(), keys, types, swapped)
+    _ = stream.seek(start)
+    return unpickle(stream, names.find, lambda pid: _find(pid, found))
+
+
+def _read_header(stream: Stream) -> bool:
+    """Whether the bytes are in the other order; the first three pickles are read."""
+    _, version, system = (unpickle(stream, _only_storages) for _ in range(3))
     if version != 1001 or not isinstance(system, dict):
         raise DamagedError(f"its version is {printable(version, 20)}, not 1001")
     return bool(system.get("little_endian", True)) != (sys.byteorder == "little")
@@ -49,7 +70,7 @@ _NO_NAMES = Globals()
 
 
 def _only_storages(name: str) -> Any:
-    """Storages' types alone; whatever else is built is inert and thrown away."""
+    """What a global stands for: a type of storages, or something inert."""
     found = _NO_NAMES.known.get(name)
     return found if isinstance(found, StorageType) else InertClass(name)
 
@@ -59,13 +80,14 @@ def _parts(pid: Any) -> tuple[str, StorageType, str, Any]:
     if isinstance(pid, tuple) and pid[:1] == ("module",) and len(pid) > 1:
         return "module", StorageType("", None), "", pid[1]
     if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage":
-        raise DamagedError("its pickle refers to what is no storage")
+        raise DamagedError("its pickle refers to something that is no storage")
     if not isinstance(pid[1], StorageType):
         raise DamagedError("its pickle refers to a storage of an unknown type")
     return "storage", pid[1], str(pid[2]), pid[5] if len(pid) > 5 else None
 
 
 def _note(pid: Any, types: _Types) -> Inert:
+    """Write down the type of a storage, by its key."""
     kind, type, key, _ = _parts(pid)
     if kind == "storage":
         types[key] = type
@@ -73,6 +95,7 @@ def _note(pid: Any, types: _Types) -> Inert:
 
 
 def _find(pid: Any, found: dict[str, Storage]) -> Any:
+    """What a persistent id stands for: a storage, a part of one, or a module."""
     kind, type, key, part = _parts(pid)
     if kind == "module":
         return part
@@ -82,14 +105,15 @@ def _find(pid: Any, found: dict[str, Storage]) -> Any:
     if part is None or type.dtype is None:
         return storage
     _, offset, size = part if isinstance(part, tuple) and len(part) == 3 else (0, -1, 0)
-    start, end = (_bytes(n, type.dtype.itemsize) for n in (offset, size))
+    start, end = (_size_of(n, type.dtype.itemsize) for n in (offset, size))
     data = storage.data[start : start + end]
     if len(data) != end:
         raise DamagedError("a view of a storage is not in it")
     return Storage(data, type, storage.swapped)
 
 
-def _bytes(count: Any, itemsize: int) -> int:
+def _size_of(count: Any, itemsize: int) -> int:
+    """The bytes of so many elements."""
     if type(count) is not int or count < 0:
         raise DamagedError(f"a storage has {str(count)[:30]} elements")
     return count * itemsize
@@ -108,7 +132,7 @@ def _storages(
         if at + 8 > len(view):
             raise DamagedError(f"its storage {printable(key)!r} is cut off")
         (count,) = struct.unpack("<q", view[at : at + 8])
-        size = _bytes(count, types[key].dtype.itemsize)  # type: ignore[union-attr]
+        size = _size_of(count, types[key].dtype.itemsize)  # type: ignore[union-attr]
         data = view[at + 8 : at + 8 + size]
         if len(data) != size:
             raise DamagedError(f"its storage {printable(key)!r} is cut off")

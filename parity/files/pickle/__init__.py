@@ -1,1 +1,1 @@
-"""Pickles, read by a machine of our own that builds tensors and containers only."""
+"""Pickles, read by a machine of our own that builds only tensors and containers."""

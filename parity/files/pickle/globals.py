@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.arrays import STORAGES, TORCH
+from parity.arrays import TORCH
 from parity.files.bounds import DamagedError
 from parity.files.pickle.inert import (
     Inert,
@@ -20,13 +20,27 @@ from parity.files.pickle.inert import (
     PickledDtype,
     Storage,
     StorageType,
-    Unreadable,
     array_of_bytes,
 )
 from parity.files.pickle.machine import put
-from parity.files.source import is_expanded, view_of
+from parity.files.source import Unreadable, is_expanded, view_of
 from parity.show import printable
 
+_STORAGES = {
+    "DoubleStorage": "float64",
+    "FloatStorage": "float32",
+    "HalfStorage": "float16",
+    "BFloat16Storage": "bfloat16",
+    "ComplexFloatStorage": "complex64",
+    "ComplexDoubleStorage": "complex128",
+    "LongStorage": "int64",
+    "IntStorage": "int32",
+    "ShortStorage": "int16",
+    "CharStorage": "int8",
+    "ByteStorage": "uint8",
+    "BoolStorage": "bool",
+    "UntypedStorage": "uint8",
+}
 _NUMBER = re.compile(r"[<>=|]?([biufc]\d{1,2}|\?)")
 _PROGRAMS = re.compile(
     r"(nt|os|posix|pty|subprocess|_posixsubprocess|sys|shutil|socket|ctypes|_ctypes"
@@ -43,14 +57,22 @@ _PROGRAMS = re.compile(
 
 
 class Globals:
-    """What globals of a pickle stand for; `unknown` collects the inert ones."""
+    """What the globals of a pickle stand for.
 
-    def __init__(self, load_bytes: Callable[[bytes], Any] | None = None) -> None:
-        self.unknown: dict[str, InertClass] = {}
+    `unknown` collects those that are not in the table; `load_from_bytes` stands for
+    torch's function of that name, which reads an old torch file within a pickle.
+    """
+
+    def __init__(
+        self,
+        unknown: dict[str, InertClass] | None = None,
+        load_from_bytes: Callable[[bytes], Any] | None = None,
+    ) -> None:
+        self.unknown = {} if unknown is None else unknown
         self.known = dict(_KNOWN)
-        if load_bytes:
+        if load_from_bytes is not None:
             name = "torch.storage._load_from_bytes"
-            self.known[name] = Known(name, load_bytes)
+            self.known[name] = Known(name, load_from_bytes)
 
     def find(self, name: str) -> Any:
         """A constructor of the table, a type, or an inert class."""
@@ -72,7 +94,7 @@ def _would_run(name: str) -> DamagedError:
 
 
 def _attribute(target: Any, name: Any = "", *_: Any) -> Inert:
-    """`getattr`, by which methods of objects are pickled: inert, of inert things."""
+    """`getattr`, by which pickles name methods: inert, and only of inert objects."""
     if not isinstance(target, (Inert, InertClass)):
         raise _would_run("builtins.getattr")
     return Inert(f"{target.name}.{name}")
@@ -83,7 +105,7 @@ def _storage_types() -> dict[str, StorageType]:
     places = ("torch", "torch.storage", "torch.cuda")
     kinds = ("QInt8", "QUInt8", "QInt32", "QUInt4x2", "QUInt2x4")
     quantised = {f"{kind}Storage": None for kind in kinds}
-    dtypes = {name: TORCH[dtype] for name, dtype in STORAGES.items()} | quantised
+    dtypes = {name: TORCH[dtype] for name, dtype in _STORAGES.items()} | quantised
     return {
         f"{place}.{name}": StorageType(name, dtype)
         for place in places
@@ -113,7 +135,7 @@ def _typed_tensor(storage: Any, offset: Any, size: Any, stride: Any, *rest: Any)
     if not isinstance(storage, Storage):
         return _not_read(storage, "a tensor without a storage")
     if not isinstance(dtype, StorageType) or dtype.dtype is None:
-        return Unreadable(f"numbers of the type {printable(_name(dtype), 40)}")
+        return Unreadable(f"numbers of the type {printable(_name_of(dtype), 40)}")
     typed = Storage(storage.data, dtype, storage.swapped)
     return _tensor(typed, offset, size, stride, *rest[:2], *rest[3:])
 
@@ -122,12 +144,12 @@ def _not_read(value: Any, reason: str) -> Unreadable:
     return value if isinstance(value, Unreadable) else Unreadable(reason)
 
 
-def _name(value: Any) -> str:
+def _name_of(value: Any) -> str:
     return getattr(value, "name", None) or type(value).__name__
 
 
 def _first(value: Any, *_: Any) -> Any:
-    """What wraps its first argument: a parameter, a type tag, a list of numbers."""
+    """What a constructor wraps: for a parameter, a type tag or a list of numbers."""
     return value
 
 
@@ -135,18 +157,18 @@ def _from_type(build: Any, kind: Any, arguments: Any, *_: Any) -> Any:
     """`torch._tensor._rebuild_from_type_v2`: a subclass of a tensor, as a tensor."""
     if isinstance(build, Known) and isinstance(arguments, (tuple, list)):
         return build.build(*arguments)
-    return Unreadable(f"a tensor of the class {printable(_name(kind), 80)}")
+    return Unreadable(f"a tensor of the class {printable(_name_of(kind), 80)}")
 
 
 def _unreadable(reason: str) -> Callable[..., Unreadable]:
     return lambda *_: Unreadable(reason)
 
 
-def _dtype(name: Any, *_: Any) -> PickledDtype:
-    """`numpy.dtype`; of a name that is none of numbers, one that cannot be read."""
+def _numpy_type(name: Any, *_: Any) -> PickledDtype:
+    """`numpy.dtype`; if its name is no type of numbers, one that is not read."""
     if isinstance(name, StorageType):
         return PickledDtype(name.name, name.dtype)
-    text = printable(name if isinstance(name, str) else _name(name), 40)
+    text = printable(name if isinstance(name, str) else _name_of(name), 40)
     if not _NUMBER.fullmatch(text):
         return PickledDtype(text, TORCH.get(text))
     try:
@@ -174,14 +196,14 @@ def _jax_array(_: Any, __: Any, state: Any, *___: Any) -> Any:
 def _encode(text: Any, *_: Any) -> bytes:
     """`_codecs.encode`, by which Python 2's protocol writes bytes."""
     if not isinstance(text, str):
-        raise DamagedError("its pickle encodes what is no text")
+        raise DamagedError("its pickle encodes something that is no text")
     return text.encode("latin-1")
 
 
 def _elements(values: Any = (), *_: Any) -> list[Any]:
-    """A set, list or queue: a list, since nothing of a file is hashed."""
+    """A set, list or queue, as a list: nothing of a file is hashed."""
     if not isinstance(values, (list, tuple)):
-        raise DamagedError("its pickle makes a list out of what is none")
+        raise DamagedError("its pickle makes a list out of something that is no list")
     return list(values)
 
 
@@ -195,13 +217,13 @@ def _entries(pairs: Any = (), *_: Any) -> dict[Any, Any]:
 
 def _bytes(value: Any = b"", *_: Any) -> bytes:
     if not isinstance(value, (bytes, str)):
-        raise DamagedError("its pickle makes bytes out of what is no text")
+        raise DamagedError("its pickle makes bytes out of something that is no text")
     return value if isinstance(value, bytes) else _encode(value)
 
 
 def _reconstructor(kind: Any, _: Any = None, state: Any = None, *__: Any) -> Inert:
-    """`copyreg._reconstructor`: an object of an unknown class, and its base's part."""
-    return Inert(_name(kind), (state,))
+    """`copyreg._reconstructor`: an inert object, with the state of its base class."""
+    return Inert(_name_of(kind), (state,))
 
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -225,7 +247,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "numpy.core.multiarray._reconstruct": lambda *_: PickledArray(),
     "numpy.core.multiarray.scalar": _scalar,
     "numpy.core.numeric._frombuffer": _from_buffer,
-    "numpy.dtype": _dtype,
+    "numpy.dtype": _numpy_type,
     "numpy.ndarray": _unreadable("an array without its numbers"),
     "torch.Tensor": _unreadable("a tensor without its numbers"),
     "jax._src.array._reconstruct_array": _jax_array,

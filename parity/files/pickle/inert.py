@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from parity.files.bounds import DamagedError
-from parity.files.source import view_of
+from parity.files.source import Leaf, Unreadable, view_of
 
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """A constructor that is allowed, and the function of ours that stands for it."""
+    """An allowed constructor, and the function of ours that stands for it."""
 
     name: str
     build: Callable[..., Any]
@@ -28,20 +28,13 @@ class InertClass:
 
 @dataclass(eq=False)
 class Inert:
-    """What an unknown class would have made: what it was given, and nothing else."""
+    """In place of an object of an unknown class: what it was given, as data."""
 
     name: str
     arguments: tuple[Any, ...] = ()
     state: Any = None
     items: list[Any] = field(default_factory=list)
     entries: dict[Any, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, eq=False)
-class Unreadable:
-    """A tensor of a kind that is not read, and why."""
-
-    reason: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +56,7 @@ class Storage:
 
 @dataclass(eq=False)
 class PickledDtype:
-    """A NumPy type, None where it is none of numbers; its byte order comes later."""
+    """A NumPy type, None if it is not one of numbers; its byte order comes later."""
 
     name: str
     dtype: np.dtype | None
@@ -79,7 +72,7 @@ class PickledDtype:
 class PickledArray:
     """A NumPy array, whose shape, type and bytes come after it in the pickle."""
 
-    array: np.ndarray | Unreadable | None = None
+    array: Leaf | None = None
 
     def set_state(self, state: Any) -> None:
         """Take shape, type, order and bytes."""
@@ -89,9 +82,7 @@ class PickledArray:
         self.array = array_of_bytes(raw, dtype, shape, bool(fortran))
 
 
-def array_of_bytes(
-    raw: Any, dtype: Any, shape: Any, fortran: bool
-) -> np.ndarray | Unreadable:
+def array_of_bytes(raw: Any, dtype: Any, shape: Any, fortran: bool) -> Leaf:
     """A NumPy array out of a pickle, in the byte order of this machine."""
     if not isinstance(dtype, PickledDtype):
         raise DamagedError("a NumPy array has no type")

@@ -1,8 +1,8 @@
-"""A pickle read by a small machine that can build containers, and call nothing.
+"""A small machine that reads pickles: it builds containers, and calls nothing.
 
-Python's own unpickler calls what a file names. This one goes through the instructions
-with `pickletools`, and a global is looked up in a table of ours: a constructor in the
-table is a function of ours, anything else becomes an inert placeholder with its name.
+Python's own unpickler calls what a file names. This one follows the instructions with
+`pickletools` and looks each global up in a table of ours: a constructor in the table
+stands for a function of ours, and anything else becomes a placeholder with its name.
 """
 
 import io
@@ -29,56 +29,56 @@ _MARK = object()
 _KEYS = (str, int, float, bytes, type(None), Inert, InertClass, Known, StorageType)
 _PLAIN = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _NOTHING = {"PROTO", "FRAME"}
-BUILT, BUILT_MORE = 2, 64 * MiB  # bytes that constructors may make, as of a file
-_WRONG = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
+BUILT, BUILT_MORE = 2, 64 * MiB  # times the file, and bytes, that constructors make
+# What pickletools and the machine raise where a pickle is damaged.
+_PICKLE_ERRORS = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
 
-
-Reader = mmap.mmap | io.BytesIO
+Stream = mmap.mmap | io.BytesIO
 Find = Callable[[str], Any]
 Persistent = Callable[[Any], Any]
 
 
-def unpickle(file: Reader, find: Find, persistent: Persistent | None = None) -> Any:
-    """The object that a pickle describes; the file is left after its last byte.
+def unpickle(stream: Stream, find: Find, persistent: Persistent | None = None) -> Any:
+    """The object that a pickle describes; the stream is left behind its last byte.
 
     Args:
-        file: Where the pickle starts.
-        find: For the dotted name of a global, what stands for it here.
-        persistent: For a persistent id, what it stands for.
+        stream: The file, at the start of the pickle.
+        find: Gives what stands for a global, by its dotted name.
+        persistent: Gives what a persistent id stands for.
 
     Raises:
         DamagedError: If it is cut off, damaged, too long, or needs what is not allowed.
     """
-    machine = _Machine(find, persistent, _size(file))
+    machine = _Unpickler(find, persistent, _length_of(stream))
     try:
         for count, (code, argument, _) in enumerate(
-            pickletools.genops(cast(BinaryIO, file))
+            pickletools.genops(cast(BinaryIO, stream))
         ):
             if count > MOST_INSTRUCTIONS:
                 raise DamagedError(
                     f"its pickle has more than {MOST_INSTRUCTIONS} instructions",
-                    "Save the weights alone.",
+                    "Save only the weights.",
                 )
             if code.name == "STOP":
                 return machine.stack.pop()
             machine.step(code.name, argument)
     except DamagedError:
         raise
-    except _WRONG as error:
+    except _PICKLE_ERRORS as error:
         raise DamagedError(f"its pickle is damaged ({printable(error)})") from None
     raise DamagedError("its pickle has no end")
 
 
-def _size(file: Reader) -> int:
-    at = file.tell()
-    _ = file.seek(0, 2)
-    size = file.tell()
-    _ = file.seek(at)
+def _length_of(stream: Stream) -> int:
+    at = stream.tell()
+    _ = stream.seek(0, 2)
+    size = stream.tell()
+    _ = stream.seek(at)
     return size
 
 
 def _cost(made: Any) -> int:
-    """About how many bytes a constructor took for what it made."""
+    """About how many bytes there are in what a constructor made."""
     if isinstance(made, (list, tuple, dict)):
         return 64 * len(made)
     if isinstance(made, PickledArray):
@@ -87,8 +87,8 @@ def _cost(made: Any) -> int:
     return len(data) if isinstance(data, (bytes, memoryview)) else 0
 
 
-def _key(value: Any) -> Any:
-    """A key of a dictionary, if hashing it cannot take long or run anything."""
+def _hashable(value: Any) -> Any:
+    """A key of a dictionary, if hashing it is quick and runs nothing."""
     if isinstance(value, np.ndarray) and value.ndim == 0:
         return value.item()
     parts = value if isinstance(value, tuple) else (value,)
@@ -98,12 +98,14 @@ def _key(value: Any) -> Any:
 
 
 def put(target: Any, pairs: list[Any]) -> None:
-    """Put keys and values, one after the other, into a dictionary or inert object."""
+    """Put alternating keys and values into a dictionary or an inert object."""
     entries = target.entries if isinstance(target, Inert) else target
     if not isinstance(entries, dict) or len(pairs) % 2:
-        raise DamagedError("its pickle puts entries into what is no dictionary")
+        raise DamagedError(
+            "its pickle puts entries into something that is no dictionary"
+        )
     for key, value in zip(pairs[::2], pairs[1::2], strict=True):
-        hashed = _key(key)
+        hashed = _hashable(key)
         if hashed in entries:
             raise DamagedError(f"its pickle has the key {printable(key)!r} twice")
         entries[hashed] = value
@@ -112,22 +114,22 @@ def put(target: Any, pairs: list[Any]) -> None:
 def _extend(target: Any, values: list[Any]) -> None:
     items = target.items if isinstance(target, Inert) else target
     if not isinstance(items, list):
-        raise DamagedError("its pickle adds elements to what is no list")
+        raise DamagedError("its pickle adds elements to something that is no list")
     items.extend(values)
 
 
-def _call(function: Any, arguments: Any) -> Any:
-    """What a constructor makes: by a function of ours, or inert."""
+def _made_by(function: Any, arguments: Any) -> Any:
+    """What a function of ours makes, or an inert object of an unknown class."""
     if not isinstance(arguments, tuple):
         raise DamagedError("its pickle calls a class without a tuple")
     if isinstance(function, Known):
         return function.build(*arguments)
     if isinstance(function, (Inert, InertClass)):
         return Inert(function.name, arguments)
-    raise DamagedError("its pickle calls what is no class")
+    raise DamagedError("its pickle calls something that is no class")
 
 
-def _build(target: Any, state: Any) -> None:
+def _set_state(target: Any, state: Any) -> None:
     """Give an object its state: data to keep, never attributes to set."""
     if isinstance(target, (PickledArray, PickledDtype)):
         target.set_state(state)
@@ -135,7 +137,7 @@ def _build(target: Any, state: Any) -> None:
         target.state = state
 
 
-class _Machine:
+class _Unpickler:
     """The stack and the memo; one method for each kind of instruction."""
 
     def __init__(self, find: Find, persistent: Persistent | None, size: int) -> None:
@@ -163,7 +165,7 @@ class _Machine:
             )
 
     def marked(self) -> list[Any]:
-        """What is above the last mark, taken off with it."""
+        """Take off the last mark, and what is above it."""
         at = len(self.stack) - 1
         while self.stack[at] is not _MARK:
             at -= 1
@@ -174,7 +176,7 @@ class _Machine:
         return values
 
     def last(self, count: int) -> list[Any]:
-        """The last values, taken off."""
+        """Take off the last values."""
         values = self.stack[len(self.stack) - count :]
         if len(values) < count:
             raise DamagedError("its pickle takes more than it has")
@@ -182,7 +184,7 @@ class _Machine:
         return values
 
     def spend(self, made: Any) -> Any:
-        """What was made, if there is memory for it."""
+        """Count what was made, and refuse it if it is too much."""
         self.left -= _cost(made)
         if self.left < 0:
             raise DamagedError("its pickle builds much more than it holds")
@@ -211,25 +213,25 @@ class _Machine:
 
     def reduce(self) -> None:
         function, arguments = self.last(2)
-        self.stack.append(self.spend(_call(function, arguments)))
+        self.stack.append(self.spend(_made_by(function, arguments)))
 
     def new_with_keywords(self) -> None:
         function, arguments, keywords = self.last(3)
-        made = self.spend(_call(function, arguments))
+        made = self.spend(_made_by(function, arguments))
         if isinstance(made, Inert):
             made.state = keywords
         self.stack.append(made)
 
     def instance(self) -> None:
         function, *arguments = self.marked()
-        self.stack.append(self.spend(_call(function, tuple(arguments))))
+        self.stack.append(self.spend(_made_by(function, tuple(arguments))))
 
     def named_instance(self, name: str) -> None:
-        self.stack.append(self.spend(_call(self.named(name), tuple(self.marked()))))
+        self.stack.append(self.spend(_made_by(self.named(name), tuple(self.marked()))))
 
     def build(self) -> None:
         (state,) = self.last(1)
-        _build(self.stack[-1], state)
+        _set_state(self.stack[-1], state)
         if isinstance(self.stack[-1], PickledArray):
             _ = self.spend(self.stack[-1])
 
@@ -243,7 +245,7 @@ class _Machine:
     def push_global(self) -> None:
         module, attribute = self.last(2)
         if not isinstance(module, str) or not isinstance(attribute, str):
-            raise DamagedError("its pickle names a class by what is no text")
+            raise DamagedError("its pickle names a class by something other than text")
         self.stack.append(self.find(f"{module}.{attribute}"))
 
     def by_id(self, value: Any) -> None:
@@ -253,7 +255,9 @@ class _Machine:
 
     def push_memo(self, place: Any) -> None:
         if int(place) not in self.memo:
-            raise DamagedError("its pickle takes from its memo what is not there")
+            raise DamagedError(
+                "its pickle takes something from its memo that is not there"
+            )
         self.stack.append(self.memo[int(place)])
 
     def store(self, place: Any) -> None:
@@ -266,7 +270,7 @@ _GIVEN = {
 _GIVEN -= {"PUT", "BINPUT", "LONG_BINPUT", "GET", "BINGET", "LONG_BINGET", "GLOBAL"}
 _GIVEN -= {"EXT1", "EXT2", "EXT4", "PERSID", "PROTO", "FRAME", "INST"}
 
-_METHODS: dict[str, Callable[[_Machine], Any]] = {
+_METHODS: dict[str, Callable[[_Unpickler], Any]] = {
     "MARK": lambda m: m.stack.append(_MARK),
     "POP": lambda m: m.last(1),
     "POP_MARK": lambda m: m.marked(),
@@ -278,28 +282,28 @@ _METHODS: dict[str, Callable[[_Machine], Any]] = {
     "LIST": lambda m: m.stack.append(m.marked()),
     "TUPLE": lambda m: m.stack.append(tuple(m.marked())),
     "FROZENSET": lambda m: m.stack.append(m.marked()),
-    "DICT": _Machine.dictionary,
+    "DICT": _Unpickler.dictionary,
     "TUPLE1": lambda m: m.stack.append(tuple(m.last(1))),
     "TUPLE2": lambda m: m.stack.append(tuple(m.last(2))),
     "TUPLE3": lambda m: m.stack.append(tuple(m.last(3))),
-    "APPEND": _Machine.append,
-    "APPENDS": _Machine.appends,
-    "ADDITEMS": _Machine.appends,
-    "SETITEM": _Machine.set_item,
-    "SETITEMS": _Machine.set_items,
-    "REDUCE": _Machine.reduce,
-    "NEWOBJ": _Machine.reduce,
-    "NEWOBJ_EX": _Machine.new_with_keywords,
-    "OBJ": _Machine.instance,
-    "BUILD": _Machine.build,
-    "STACK_GLOBAL": _Machine.push_global,
+    "APPEND": _Unpickler.append,
+    "APPENDS": _Unpickler.appends,
+    "ADDITEMS": _Unpickler.appends,
+    "SETITEM": _Unpickler.set_item,
+    "SETITEMS": _Unpickler.set_items,
+    "REDUCE": _Unpickler.reduce,
+    "NEWOBJ": _Unpickler.reduce,
+    "NEWOBJ_EX": _Unpickler.new_with_keywords,
+    "OBJ": _Unpickler.instance,
+    "BUILD": _Unpickler.build,
+    "STACK_GLOBAL": _Unpickler.push_global,
     "BINPERSID": lambda m: m.by_id(*m.last(1)),
     "MEMOIZE": lambda m: m.store(len(m.memo)),
 }
-_WITH_ARGUMENT: dict[str, Callable[[_Machine, Any], Any]] = {
-    "GLOBAL": _Machine.push_named,
-    "INST": _Machine.named_instance,
-    "PERSID": _Machine.by_id,
-    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), _Machine.push_memo),
-    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), _Machine.store),
+_WITH_ARGUMENT: dict[str, Callable[[_Unpickler, Any], Any]] = {
+    "GLOBAL": _Unpickler.push_named,
+    "INST": _Unpickler.named_instance,
+    "PERSID": _Unpickler.by_id,
+    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), _Unpickler.push_memo),
+    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), _Unpickler.store),
 }

@@ -34,9 +34,9 @@ def test_a_file_is_checked_with_a_line_for_each_tensor(lstm_file, capsys):
     assert "ok: 2 of 2 LSTMs and 124 of 124 comparisons within budget" in out
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_one_lstm_of_a_file_is_checked_by_prefix(lstm_file, dtype, capsys):
-    arguments = ["check", str(lstm_file), "--prefix", "cell.", "--dtype", dtype]
+@pytest.mark.parametrize("prefix", ["cell.", "cell"])
+def test_one_lstm_of_a_file_is_checked_by_prefix(lstm_file, prefix, capsys):
+    arguments = ["check", str(lstm_file), "--prefix", prefix, "--dtype", "float32"]
     assert main(arguments) == 0
     assert "ok: 1 of 1 LSTMs" in capsys.readouterr().out
 
@@ -63,7 +63,7 @@ def test_a_failure_exits_with_1_and_the_line_that_repeats_it(capsys, monkeypatch
         ]
         return parity.Report(report.title, rows, ["Some advice."])
 
-    monkeypatch.setattr(parity, "check_case", wrong)
+    monkeypatch.setattr("parity.cli.check.check_case", wrong)
     assert main(["check", "--random", "1", "--seed", "3", "--start", "8"]) == 1
     out = capsys.readouterr().out
     assert "python -m parity check --random 1 --seed 3 --start 8" in out
@@ -167,38 +167,6 @@ def test_names_from_a_file_are_not_markup(tmp_path, capsys):
 def test_an_empty_name_is_not_no_name(capsys):
     assert main(["check", ""]) == 2
     assert capsys.readouterr().err.startswith("lstm-parity: . is a directory")
-
-
-def test_a_prefix_needs_no_last_dot(lstm_file, capsys):
-    assert main(["check", str(lstm_file), "--prefix", "cell"]) == 0
-    assert "ok: 1 of 1 LSTMs" in capsys.readouterr().out
-
-
-def test_an_lstm_that_is_not_whole_is_not_passed_over(tmp_path, capsys):
-    path = tmp_path / "cut.safetensors"
-    tensors = {f"a.{n}": a for n, a in torch.nn.LSTM(3, 2).state_dict().items()}
-    broken = torch.nn.LSTM(3, 2, 2).state_dict()
-    del broken["bias_hh_l1"]
-    parity.write_tensors(tensors | {f"b.{n}": a for n, a in broken.items()}, path)
-    assert main(["check", str(path)]) == 2
-    assert capsys.readouterr().err == (
-        "lstm-parity: LSTM at 'b.': missing 'bias_hh_l1'. Give the keys of one "
-        "torch.nn.LSTM, no more and no less.\n"
-    )
-    assert main(["check", str(path), "--prefix", "a."]) == 0
-    assert capsys.readouterr().err == ""
-
-
-def test_weights_that_are_not_finite_are_bad_use(tmp_path, capsys):
-    path = tmp_path / "nan.safetensors"
-    tensors = torch.nn.LSTM(3, 2).state_dict()
-    tensors["weight_hh_l0"][3, 1] = torch.nan
-    parity.write_tensors(tensors, path)
-    assert main(["check", str(path)]) == 2
-    assert capsys.readouterr().err == (
-        "lstm-parity: LSTM at '': weight_hh_l0 must be finite: it holds 1 values that "
-        "are not, the first at [3, 1]. Repair the weights first.\n"
-    )
 
 
 def test_json_goes_through_links_and_into_pipes(lstm_file, tmp_path, capsys):

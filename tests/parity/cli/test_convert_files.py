@@ -2,6 +2,7 @@
 
 import os
 import tracemalloc
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -15,19 +16,13 @@ from flax import nnx, serialization
 import lstm_jax
 import parity
 from parity.__main__ import main
+from parity.files import formats
 from parity.files.read import read
-from parity.files.write_formats import WRITERS
-from tests.parity.files.test_formats import TENSORS, Model
+from tests.given.larger_model import TENSORS, Model
 from tests.parity.frameworks.test_convert import assert_same_bits
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
-SUFFIXES = {
-    "torch": "pt",
-    "safetensors": "safetensors",
-    "npz": "npz",
-    "msgpack": "msgpack",
-    "orbax": "orbax",
-}
+SUFFIXES = {name: row.suffixes[0] for name, row in formats.written().items()}
 
 
 @pytest.fixture
@@ -49,7 +44,7 @@ def run(*arguments):
 def test_there_and_back_again(first, second, tmp_path, capsys):
     start = tmp_path / "start.safetensors"
     parity.write_tensors(TENSORS, start)
-    one, two = (tmp_path / f"{n}.{SUFFIXES[f]}" for n, f in enumerate((first, second)))
+    one, two = (tmp_path / f"{n}{SUFFIXES[f]}" for n, f in enumerate((first, second)))
     assert run(start, one) == 0
     assert run(one, two, "--from", first) == 0
     found = dict(sorted(read(two).tensors.items()))
@@ -60,8 +55,11 @@ def test_there_and_back_again(first, second, tmp_path, capsys):
     assert f"wrote {two}: {second}, 20 tensors, " in capsys.readouterr().out
 
 
-def test_every_writer_has_a_suffix():
-    assert set(SUFFIXES) == set(WRITERS)
+def test_every_writer_has_a_suffix_of_its_own():
+    rows = formats.written().values()
+    suffixes = [suffix for row in rows for suffix in row.suffixes]
+    assert all(row.suffixes for row in rows)
+    assert len(suffixes) == len(set(suffixes)) == len(formats.written_by_suffix()) > 5
 
 
 @pytest.mark.parametrize("to", ["torch", "safetensors", "msgpack"])
@@ -73,7 +71,7 @@ def test_the_rest_is_kept_as_it_is(to, tmp_path):
     torch.save(TENSORS | rest, source)
     assert run(source, target, "--to", to, "--keep-rest", "--dtype", "float16") == 0
     before, after = read(source).tensors, read(target).tensors
-    assert before.keys() == after.keys()
+    assert before.keys() == after.keys() == TENSORS.keys() | rest.keys()
     for name in before:
         if name in TENSORS:
             assert after[name].dtype == np.float16
@@ -115,7 +113,9 @@ def test_a_type_is_cast_as_torch_casts_it(dtype, source, tmp_path):
     path = tmp_path / "b.pt"
     assert run(source, path, "--dtype", dtype, "--prefix", "net.lstm") == 0
     theirs = torch.load(source, weights_only=True)["net"]
-    for name, found in torch.load(path, weights_only=True).items():
+    cast = torch.load(path, weights_only=True)
+    assert sorted(cast) == sorted(torch.nn.LSTM(1, 1).state_dict())
+    for name, found in cast.items():
         assert torch.equal(found, theirs[f"lstm.{name}"].to(getattr(torch, dtype)))
 
 
@@ -195,11 +195,18 @@ def test_force_replaces_an_orbax_checkpoint_and_nothing_else(source, tmp_path, c
     assert [one.name for one in precious.iterdir()] == ["thesis.txt"]
 
 
+def with_writer(name, write):
+    """The table with another writer for a format."""
+    row = formats.written()[name]
+    changed = replace(row, write=write)
+    return tuple(changed if one is row else one for one in formats.FORMATS)
+
+
 def test_what_is_read_back_must_be_what_was_written(
     source, tmp_path, monkeypatch, capsys
 ):
     path = tmp_path / "b.safetensors"
-    honest = WRITERS["safetensors"]
+    honest = formats.written()["safetensors"].write
 
     def flips_a_bit(tensors, path, done):
         honest(tensors, path, done)
@@ -207,7 +214,7 @@ def test_what_is_read_back_must_be_what_was_written(
         whole[-1] ^= 1
         _ = path.write_bytes(whole)
 
-    monkeypatch.setitem(WRITERS, "safetensors", flips_a_bit)
+    monkeypatch.setattr(formats, "FORMATS", with_writer("safetensors", flips_a_bit))
     assert run(source, path) == 1
     assert capsys.readouterr().err == (
         "lstm-parity: convert: net.model.cell.weight_ih was not read back as it was "
@@ -223,7 +230,7 @@ def test_a_write_that_fails_leaves_nothing_behind(
         _ = path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setitem(WRITERS, "npz", full)
+    monkeypatch.setattr(formats, "FORMATS", with_writer("npz", full))
     assert run(source, tmp_path / "b.npz") == 2
     assert capsys.readouterr().err == (
         "lstm-parity: the disk: no space left on device, says the system. Check the "

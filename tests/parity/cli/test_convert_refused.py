@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 import torch
 
+from parity.files.formats import written, written_by_suffix
 from tests.parity.cli.test_convert_files import run, source
 
 __all__ = ["source"]
 
 BAD = {
     "{src} {tmp}/b.txt": (
-        "convert: the suffix of {tmp}/b.txt must be one of .pt, .pth, .bin, .ckpt, "
-        ".safetensors, .npz, .msgpack, .orbax: it tells the format. Use another, or "
-        "--to with torch, safetensors, npz, msgpack, orbax."
+        "convert: the suffix of {tmp}/b.txt must be one of {suffixes}: it tells the "
+        "format. Use another, or --to with {targets}."
     ),
     "{src} {tmp}/no/b.npz": (
         "convert: {tmp}/no must be a directory: b.npz is to be written there. Make it "
@@ -45,8 +45,8 @@ BAD = {
         "npz would lose it. Use --to safetensors, or --dtype float32."
     ),
     "{large} {tmp}/b.npz --dtype float16": (
-        "convert: 'weight_ih_l0' must fit float16: 1 values of it are too large for "
-        "it. Use --dtype bfloat16 or float32."
+        "convert: 'weight_ih_l0' must fit float16: 1 of its values are too large. Use "
+        "--dtype bfloat16 or float32."
     ),
     "{sparse} {tmp}/b.npz --keep-rest": (
         "convert: --keep-rest must carry all tensors: x is a sparse tensor, which is "
@@ -57,8 +57,8 @@ BAD = {
         "torch.nn.LSTM, no more and no less."
     ),
     "{both} {tmp}/b.msgpack --keep-rest": (
-        "convert: 'x.y' must not be both a tensor and a place for others: a tree has "
-        "either there. Use --to safetensors, which has flat names."
+        "convert: 'x.y' must not be both a tensor and the start of other names: a tree "
+        "holds only one of them there. Use --to safetensors."
     ),
     "{empty} {tmp}/b.orbax --keep-rest": (
         "convert: 'x' must not be empty: Orbax does not save it. Use --to msgpack."
@@ -71,6 +71,12 @@ BAD = {
         "convert: '../x/weight_ih_l0' must be a name within an archive: npz is one. "
         "Use --to safetensors, or --prefix."
     ),
+}
+
+
+TARGETS = {
+    "suffixes": ", ".join(written_by_suffix()),
+    "targets": ", ".join(written()),
 }
 
 
@@ -101,7 +107,7 @@ def files_of(tmp_path):
 def test_bad_use_is_one_sentence_and_leaves_nothing(
     arguments, source, tmp_path, capsys
 ):
-    names = {"src": source, "tmp": tmp_path, **files_of(tmp_path)}
+    names = {"src": source, "tmp": tmp_path, **files_of(tmp_path), **TARGETS}
     before = sorted(path for path in tmp_path.rglob("*"))
     assert run(*arguments.format(**names).split()) == 2
     expected = BAD[arguments].format(**names)

@@ -10,7 +10,7 @@ import torch
 import parity
 from parity.__main__ import main
 from parity.show import printable
-from tests.parity.files.test_formats import Model
+from tests.given.larger_model import Model
 
 
 @pytest.fixture

@@ -8,17 +8,18 @@ import pytest
 from safetensors.numpy import save
 
 import parity
+from parity.files.formats import names_read, one_of
 from tests.given import hostile, pickled
 
 SAID = {
     "empty.pt": ("{} is empty: a download or a copy was cut off. Fetch it again."),
     "fragments-allocates-plain.pkl": (
-        "{} cannot be read as a pickle: its pickle makes bytes out of what is "
-        "no text. Fetch or save it again."
+        "{} cannot be read as a pickle: its pickle makes bytes out of something that"
+        " is no text. Fetch or save it again."
     ),
     "fragments-append to none-plain.pkl": (
-        "{} cannot be read as a pickle: its pickle adds elements to what is no "
-        "list. Fetch or save it again."
+        "{} cannot be read as a pickle: its pickle adds elements to something that "
+        "is no list. Fetch or save it again."
     ),
     "fragments-array of negative size-plain.pkl": (
         "{} cannot be read as a pickle: a tensor has -3 in its shape. Fetch or "
@@ -49,12 +50,12 @@ SAID = {
         "{} cannot be read as a pickle: its pickle is damaged. Fetch or save it again."
     ),
     "fragments-calls a number-plain.pkl": (
-        "{} cannot be read as a pickle: its pickle calls what is no class. "
-        "Fetch or save it again."
+        "{} cannot be read as a pickle: its pickle calls something that is no class."
+        " Fetch or save it again."
     ),
     "fragments-class named by a number-plain.pkl": (
-        "{} cannot be read as a pickle: its pickle names a class by what is no "
-        "text. Fetch or save it again."
+        "{} cannot be read as a pickle: its pickle names a class by something other "
+        "than text. Fetch or save it again."
     ),
     "fragments-deep keys-plain.pkl": (
         "{} cannot be read as a pickle: its pickle has a key that is neither "
@@ -69,8 +70,8 @@ SAID = {
         "holds. Fetch or save it again."
     ),
     "fragments-entries of none-plain.pkl": (
-        "{} cannot be read as a pickle: its pickle puts entries into what is no "
-        "dictionary. Fetch or save it again."
+        "{} cannot be read as a pickle: its pickle puts entries into something that "
+        "is no dictionary. Fetch or save it again."
     ),
     "fragments-getattr-plain.pkl": (
         "{} cannot be read as a pickle: its pickle would call builtins.getattr, "
@@ -83,15 +84,15 @@ SAID = {
     ),
     "fragments-laughs-plain.pkl": (
         "{} cannot be read as a pickle: it has more than 1000000 entries, or "
-        "endless names. Save the weights alone."
+        "endless names. Save only the weights."
     ),
     "fragments-no mark-plain.pkl": (
         "{} cannot be read as a pickle: its pickle has no mark where it needs "
         "one. Fetch or save it again."
     ),
     "fragments-no such memo-plain.pkl": (
-        "{} cannot be read as a pickle: its pickle takes from its memo what is "
-        "not there. Fetch or save it again."
+        "{} cannot be read as a pickle: its pickle takes something from its memo "
+        "that is not there. Fetch or save it again."
     ),
     "fragments-number of letters-plain.pkl": (
         "{} cannot be read as a pickle: its pickle is damaged. Fetch or save it again."
@@ -101,8 +102,8 @@ SAID = {
         "torch file. Fetch or save it again."
     ),
     "fragments-persistent-new.pt": (
-        "{} cannot be read as a torch file: its pickle refers to what is no "
-        "storage. Fetch or save it again."
+        "{} cannot be read as a torch file: its pickle refers to something that is "
+        "no storage. Fetch or save it again."
     ),
     "fragments-persistent-plain.pkl": (
         "{} cannot be read as a pickle: its pickle refers to bytes outside of "
@@ -118,7 +119,7 @@ SAID = {
         "tuple. Fetch or save it again."
     ),
     "indexes-index-0.json": (
-        "{} cannot be read as an index: its index names the file "
+        "{} cannot be read as an index of several files: its index names the file "
         "'../x.safetensors', which is not beside it. Put all files in one "
         "directory."
     ),
@@ -127,23 +128,24 @@ SAID = {
         "it if it has spaces."
     ),
     "indexes-index-text-0.json": (
-        "{} cannot be read as an index: its JSON has no `weight_map`, names to "
-        "files. Fetch or save it again."
+        "{} cannot be read as an index of several files: its JSON has no "
+        "`weight_map`, names to files. Fetch or save it again."
     ),
     "indexes-index-text-4.json": (
-        "{} cannot be read as an index: its index is no JSON. Fetch or save it again."
+        "{} cannot be read as an index of several files: its index is no JSON. Fetch"
+        " or save it again."
     ),
     "indexes-index-text-5.json": (
-        "{} cannot be read as an index: 'good.safetensors' has no 'not.there', "
-        "which the index promises. Fetch or save it again."
+        "{} cannot be read as an index of several files: 'good.safetensors' has no "
+        "'not.there', which the index promises. Fetch or save it again."
     ),
     "indexes-index-text-6.json": (
-        "{} cannot be read as an index: its index is nested too deep. Fetch or "
-        "save it again."
+        "{} cannot be read as an index of several files: its index is nested too "
+        "deep. Fetch or save it again."
     ),
     "indexes-large.json": (
-        "{} cannot be read as an index: its index has more than 16777216 bytes. "
-        "Fetch or save it again."
+        "{} cannot be read as an index of several files: its index has more than "
+        "16777216 bytes. Fetch or save it again."
     ),
     "msgpacks-chunked.msgpack": (
         "{} cannot be read as msgpack: an array in parts has no shape or no "
@@ -162,8 +164,8 @@ SAID = {
         "Fetch or save it again."
     ),
     "msgpacks-twice.msgpack": (
-        "{} cannot be read as msgpack: it has the name 'a' twice, or as no "
-        "name. Fetch or save it again."
+        "{} cannot be read as msgpack: it has the name 'a' twice. Fetch or save it "
+        "again."
     ),
     "names-collides.pkl": (
         "{} cannot be read as a pickle: two tensors have the name "
@@ -198,8 +200,8 @@ SAID = {
         "it again."
     ),
     "safetensors-length-10000000000000.safetensors": (
-        "{} cannot be read as safetensors: its header is to have 10000000000000 "
-        "bytes, of a file of 332. Fetch or save it again."
+        "{} cannot be read as safetensors: its header would have 10000000000000 "
+        "bytes, and the file has 332. Fetch or save it again."
     ),
     "safetensors-not-text.safetensors": (
         "{} cannot be read as safetensors: its header is no JSON. Fetch or save "
@@ -259,9 +261,8 @@ SAID = {
         "Fetch or save it again."
     ),
     "zeros.pt": (
-        "{} must be a torch file, safetensors, npz, a pickle or an index of "
-        "several files: it starts with the bytes 00 00 00 00, as none of these "
-        "does. Fetch it again, or give another file."
+        "{} must be a file of weights ({formats}): it starts with the bytes 00 00 00"
+        " 00, unlike any of these. Fetch it again, or give another file."
     ),
     "zips-bomb.pt": (
         "{} cannot be read as a torch file: its archive unpacks to more than 20 "
@@ -288,9 +289,8 @@ SAID = {
         "Fetch or save it again."
     ),
     "zips-empty.pt": (
-        "{} cannot be read as a zip archive of weights: it holds nothing, and "
-        "neither one data.pkl nor arrays alone. Unpack it, and give the file of "
-        "weights in it."
+        "{} must be a file of weights ({formats}): it is an archive of nothing, "
+        "unlike any of these. Unpack it, and give the file of weights in it."
     ),
     "zips-header-1.npz": (
         "{} cannot be read as npz: its array 'x.npy' has no header of NumPy's. "
@@ -301,13 +301,12 @@ SAID = {
         "has 160. Fetch or save it again."
     ),
     "zips-none.pt": (
-        "{} cannot be read as a zip archive of weights: it holds a/data/0, and "
-        "neither one data.pkl nor arrays alone. Unpack it, and give the file of "
-        "weights in it."
+        "{} must be a file of weights ({formats}): it is an archive of a/data/0, "
+        "unlike any of these. Unpack it, and give the file of weights in it."
     ),
     "zips-old-script.pt": (
-        "{} cannot be read as a zip archive of weights: it is TorchScript from "
-        "before torch 1.4. Save it with a newer torch."
+        "{} must be a file of weights that is read here: it is TorchScript from"
+        " before torch 1.4. Save it with a newer torch."
     ),
     "zips-order.pt": (
         "{} cannot be read as a torch file: its byte order is b'middle'. Fetch "
@@ -322,50 +321,55 @@ SAID = {
         "'a/data/0' twice. Fetch or save it again."
     ),
     "zips-two.pt": (
-        "{} cannot be read as a zip archive of weights: it holds a/data.pkl, "
-        "b/data.pkl, and neither one data.pkl nor arrays alone. Unpack it, and "
-        "give the file of weights in it."
+        "{} must be a file of weights ({formats}): it is an archive of a/data.pkl, "
+        "b/data.pkl, unlike any of these. Unpack it, and give the file of weights in"
+        " it."
     ),
 }
 # What Python's own readers say of where they stopped differs between its versions.
 ELSEWHERE = re.compile(
     r" \((?=[^()]*(line|codec|literal|expected|compression|stream)).*?\)+(?=\. )"
 )
-FILES = dict(hostile.made("canary", 3))
+FORMATS = one_of(names_read())
+
+
+@pytest.fixture(scope="module")
+def files():
+    return dict(hostile.made("canary", 3))
 
 
 @pytest.mark.usefixtures("no_jaxtyping")
 @pytest.mark.parametrize("name", SAID)
-def test_each_kind_of_file_has_its_sentence(name, tmp_path):
+def test_each_kind_of_file_has_its_sentence(name, files, tmp_path):
     _ = (tmp_path / "good.safetensors").write_bytes(save(pickled.TENSORS))
     path = tmp_path / re.sub(r"[^\w.-]", "_", name)
-    _ = path.write_bytes(FILES[name])
+    _ = path.write_bytes(files[name])
     with pytest.raises((ValueError, OSError)) as caught:
         _ = parity.read_tensors(path)
     said = ELSEWHERE.sub("", str(caught.value))
-    assert said == SAID[name].format(path, dir=tmp_path)
+    assert said == SAID[name].format(path, dir=tmp_path, formats=FORMATS)
 
 
 BOUNDS = {
     ("files.pickle.machine.MOST_INSTRUCTIONS", "a.pkl"): (
         "{} cannot be read as a pickle: its pickle has more than 1 instructions. Save "
-        "the weights alone."
+        "only the weights."
     ),
     ("files.zip.MOST_MEMBERS", "a.npz"): (
         "{} cannot be read as a file of weights: its archive has more than 1 members. "
         "Fetch or save it again."
     ),
-    ("files.kinds.safetensors.MOST_SHARDS", "a.json"): (
-        "{} cannot be read as an index: its index names more than 1 files. Fetch or "
-        "save it again."
+    ("files.kinds.index.MOST_SHARDS", "a.json"): (
+        "{} cannot be read as an index of several files: its index names more than 1"
+        " files. Fetch or save it again."
     ),
     ("files.tree.MOST_NAMES", "a.pkl"): (
         "{} cannot be read as a pickle: it has more than 1 entries, or endless names. "
-        "Save the weights alone."
+        "Save only the weights."
     ),
     ("files.kinds.safetensors.MOST_HEADER", "a.safetensors"): (
-        "{} cannot be read as safetensors: its header is to have 152 bytes, of a file "
-        "of 320. Fetch or save it again."
+        "{} cannot be read as safetensors: its header would have 152 bytes, and the "
+        "file has 320. Fetch or save it again."
     ),
 }
 
@@ -386,3 +390,17 @@ def test_a_file_over_a_bound_is_refused(bound, name, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="cannot be read") as caught:
         _ = parity.read_tensors(path)
     assert str(caught.value) == BOUNDS[bound, name].format(path)
+
+
+def test_a_name_that_is_there_twice_is_found_at_once(tmp_path):
+    """Comparing each with each would take an hour."""
+    path = tmp_path / "a.safetensors"
+    names = [f'"{place}":0' for place in range(500_000)]
+    header = ("{" + ",".join([*names, names[-1]]) + "}").encode()
+    _ = path.write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(ValueError, match="cannot be read") as caught:
+        _ = parity.read_tensors(path)
+    assert str(caught.value) == (
+        f"{path} cannot be read as safetensors: it has the name '499999' twice. Fetch "
+        "or save it again."
+    )

@@ -137,7 +137,7 @@ def test_what_is_no_source_is_refused(no_jaxtyping):
     with pytest.raises(TypeError) as caught:
         _ = parity.from_torch({"weight_ih_l0": [1.0]})
     assert str(caught.value) == (
-        "from_torch: weight_ih_l0 must be a tensor, not list: it is to be a parameter. "
+        "from_torch: weight_ih_l0 must be a tensor, not list: every parameter is one. "
         "Use the state dict of a module."
     )
     with pytest.raises(TypeError) as caught:
