@@ -7,17 +7,13 @@ from functools import partial
 import numpy as np
 
 from parity.bench.peers import ours
-from parity.bench.runner import Build, Program, Unsupported
+from parity.bench.program import Program, Unsupported
 from parity.bench.settings import Settings
 from parity.bench.works import Work
 from parity.judge.cases import Problem
 
 
-def builder(mistake: str) -> Build:
-    return partial(_build, mistake)
-
-
-def _build(mistake: str, work: Work, problem: Problem, settings: Settings) -> Program:
+def build(work: Work, problem: Problem, settings: Settings, *, mistake: str) -> Program:
     if mistake == "unsupported":
         raise Unsupported("it was told so")
     if mistake == "raises":
@@ -27,7 +23,7 @@ def _build(mistake: str, work: Work, problem: Problem, settings: Settings) -> Pr
     swapped = {k: _exchanged(a) for k, a in problem.params.items()}
     if mistake == "gate order":
         problem = problem._replace(params=swapped)
-    program = ours.builder("xla")(work, problem, settings)
+    program = ours.build(work, problem, settings)
     if mistake == "gradient":
         return replace(program, values=partial(_scaled, program))
     if mistake == "dies later":
