@@ -11,6 +11,7 @@ from typing import Any
 
 from parity.bench.program import Program, Unsupported
 from parity.bench.settings import Settings
+from parity.bench.tags import asked_for, by_tag
 from parity.bench.works import Work
 from parity.frameworks.framework import Library
 from parity.frameworks.registry import FRAMEWORKS
@@ -119,33 +120,19 @@ _ROWS = (
     ),
 )
 RUNNERS = {row.name: row for row in _ROWS}
-
-
 # The runners of each tag, by name.
-RUNNER_TAGS: dict[str, list[str]] = {}
-for _row in _ROWS:
-    for _tag in _row.tags:
-        RUNNER_TAGS.setdefault(_tag, []).append(_row.name)
+RUNNER_TAGS = by_tag(RUNNERS)
 
 
 def runners_of(names: list[str]) -> list[str]:
-    """The runners of these names or tags, each once.
+    """The runners that these names and tags stand for.
 
     Raises:
         ValueError: If there is no runner or tag of a name.
     """
-    asked: dict[str, None] = {}
-    for name in names:
-        if name not in RUNNERS and name not in RUNNER_TAGS:
-            raise ValueError(
-                f"bench: --runner {name!r} must be a runner or a tag: there are the "
-                f"runners {', '.join(RUNNERS)} and the tags {', '.join(RUNNER_TAGS)}. "
-                "Use one of these."
-            )
-        asked |= dict.fromkeys(RUNNER_TAGS.get(name, [name]))
-    return list(asked)
+    return asked_for("runner", names, RUNNERS)
 
 
 def family_of(name: str) -> str:
-    """The family of a runner; empty for one that is no more."""
+    """The family of a runner; empty if stored results have one that is gone."""
     return RUNNERS[name].family if name in RUNNERS else ""

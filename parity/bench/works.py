@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
+from parity.bench.tags import asked_for, by_tag
 from parity.judge.cases import Case
 
 MODES = ("forward", "backward", "train", "step")
@@ -98,31 +99,19 @@ _ROWS = (
 )
 ENTRIES = {row.case.name: row for row in _ROWS}
 # The cases of each tag, by name.
-CASE_TAGS: dict[str, list[str]] = {}
-for _row in _ROWS:
-    for _tag in _row.tags:
-        CASE_TAGS.setdefault(_tag, []).append(_row.case.name)
+CASE_TAGS = by_tag(ENTRIES)
 
 
 def works_of(
-    names: list[str] | None, modes: list[str] | None, dtype: str = "float32"
+    names: list[str], modes: list[str] | None = None, dtype: str = "float32"
 ) -> list[Work]:
-    """The works of cases or tags, in modes, in a type; None stands for the default.
+    """The works of cases or tags, in a type; in each case's own modes if none is given.
 
     Raises:
         ValueError: If there is no case or tag of a name.
     """
-    asked: dict[str, None] = {}
-    for name in names or ["default"]:
-        if name not in ENTRIES and name not in CASE_TAGS:
-            raise ValueError(
-                f"bench: --case {name!r} must be a case or a tag: there are the cases "
-                f"{', '.join(ENTRIES)} and the tags {', '.join(CASE_TAGS)}. Use one of "
-                "these."
-            )
-        asked |= dict.fromkeys(CASE_TAGS.get(name, [name]))
     return [
         Work(case=replace(ENTRIES[name].case, dtype=dtype), mode=mode)
-        for name in asked
+        for name in asked_for("case", names, ENTRIES)
         for mode in modes or ENTRIES[name].modes
     ]

@@ -106,7 +106,7 @@ def run(options: argparse.Namespace) -> int:
         return _list(console)
     _refuse_beside_from(options)
     _check_paths(options)
-    measurements = _stored(options) if options.source else _measured(options)
+    measurements = _read_stored(options) if options.source else _measured(options)
     _print_tables(measurements, console)
     if options.plot:
         from parity.bench.results.plots import draw
@@ -159,7 +159,7 @@ def _list(console: Console) -> int:
     return 0
 
 
-def _stored(options: argparse.Namespace) -> list[store.Measurement]:
+def _read_stored(options: argparse.Namespace) -> list[store.Measurement]:
     measurements = store.measurements(store.read_lines(options.source))
     if not measurements:
         raise ValueError(
@@ -240,16 +240,16 @@ def _plan(options: argparse.Namespace) -> Plan:
             f"bench: --cores {cores} must be at most {len(available)}: these are the "
             "cores of this process. Give fewer."
         )
-    quick = ["quick"] if options.quick else None
-    seconds = 0.05 if options.quick else 0.1
+    quick = ["quick"] if options.quick else []
+    cases = options.case or quick or ["default"]
     return Plan(
-        works=works_of(options.case or quick, options.mode, options.dtype),
+        works=works_of(cases, options.mode, options.dtype),
         runners=runners_of(options.runner or quick or [options.device]),
         settings=Settings(
             device=options.device,
             cores=cores,
             precision=options.precision,
-            seconds=seconds,
+            seconds=0.05 if options.quick else 0.1,
         ),
         rounds=options.rounds or (5 if options.quick else _ROUNDS),
         path=options.json,

@@ -44,7 +44,7 @@ def load(weights: FlatWeights) -> Layers:
     return [tuple(found[k : k + directions]) for k in range(0, count, directions)]
 
 
-def run(weights: FlatWeights, xs: Any) -> Outputs:
+def run_kernel(weights: FlatWeights, xs: Any) -> Outputs:
     """The kernel on a GPU, and jax's own reference of it elsewhere."""
     spec, array = weights.spec, weights.array
     rows = jnp.swapaxes(xs, 0, 1)  # batch first, as the kernel has it

@@ -16,13 +16,13 @@ from parity.frameworks.layouts import LAYOUTS
 from parity.frameworks.stacked import Stacked, from_layout, to_layout
 
 EQUINOX = LAYOUTS["Equinox"]
-_FIELDS = ("weight_ih", "weight_hh", "bias")
+_ARRAYS = ("weight_ih", "weight_hh", "bias")
 
 
 def _store(params: LayerParams) -> dict[str, Any]:
     """The fields of the cell that are arrays."""
     weight_ih, weight_hh, biases = to_layout(params, EQUINOX)
-    return dict(zip(_FIELDS, (weight_ih, weight_hh, *biases), strict=False))
+    return dict(zip(_ARRAYS, (weight_ih, weight_hh, *biases), strict=False))
 
 
 def _load(fields: Any) -> LayerParams:

@@ -35,10 +35,10 @@ def nnx_cell(kind: str) -> Cell:
     """`nnx.LSTMCell` or `nnx.OptimizedLSTMCell`."""
     optimized = kind == "OptimizedLSTMCell"
     return Cell(
-        store=_dense if optimized else lambda params: _named(_apart(params), _TO_NNX),
+        store=_dense if optimized else lambda params: _renamed(_apart(params), _TO_NNX),
         load=_of_dense
         if optimized
-        else lambda tree: _together(_named(tree, _FROM_NNX)),
+        else lambda tree: _together(_renamed(tree, _FROM_NNX)),
         run=partial(_run_nnx, kind),
         step=partial(_step_nnx, kind),
         start=lambda h, c: (c, h),
@@ -63,7 +63,7 @@ def _together(tree: Any) -> LayerParams:
     return from_layout(Stacked(*kernels, (joined("h", "bias"),)), FLAX)
 
 
-def _named(tree: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+def _renamed(tree: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
     return {names.get(name, name): leaves for name, leaves in tree.items()}
 
 

@@ -123,10 +123,10 @@ def readers_of(gates: str) -> str:
 
 def markdown() -> str:
     """The layouts as a table."""
-    return "\n".join(_lines())
+    return "\n".join(_table_lines())
 
 
-def _lines() -> Iterator[str]:
+def _table_lines() -> Iterator[str]:
     yield "| | gates | kernels | biases | state | also |"
     yield "|---|---|---|---|---|---|"
     for layout in _ROWS:

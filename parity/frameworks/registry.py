@@ -14,7 +14,7 @@ _ROWS = (
         library=Library("torch"),
         store=params_of,
         load=layers_of,
-        run=torch.run,
+        run=torch.run_module,
         differentiate=torch.differentiate,
     ),
     *(
@@ -37,7 +37,7 @@ _ROWS = (
         library=_JAX,
         store=cudnn.store,
         load=cudnn.load,
-        run=cudnn.run,
+        run=cudnn.run_kernel,
     ),
 )
 FRAMEWORKS = {row.name: row for row in _ROWS}

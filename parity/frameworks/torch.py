@@ -114,7 +114,7 @@ def lstm_of(state_dict: Mapping[str, "torch.Tensor"], **options: Any) -> Any:
     return _loaded(module, state_dict)
 
 
-def run(params: Mapping[str, Any], xs: Any) -> Outputs:
+def run_module(params: Mapping[str, Any], xs: Any) -> Outputs:
     """`torch.nn.LSTM` of arrays by torch's names, without gradients."""
     import torch
 

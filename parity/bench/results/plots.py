@@ -58,7 +58,7 @@ def _figures(measurements: list[Measurement]) -> Iterator[tuple[str, "Figure"]]:
     if compared:
         yield "ratio", _ratios(compared)
     for curve in CURVES:
-        lines = _lines(curve, measurements)
+        lines = _values_by_runner(curve, measurements)
         if any(len(line) > 1 for line in lines.values()):
             yield curve.name, _draw_curve(curve, lines, measurements[0])
 
@@ -135,7 +135,7 @@ def _dots(axes: Any, name: str, places: Any, ranges: Any) -> None:
     _ = axes.errorbar(middle, places, xerr=_bars(ranges), ls="none", **_look(name))
 
 
-def _lines(
+def _values_by_runner(
     curve: Curve, measurements: list[Measurement]
 ) -> dict[str, dict[int, Range]]:
     """The quantity of each runner that has it, by size."""

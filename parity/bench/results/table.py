@@ -50,7 +50,7 @@ def alike(measurements: list[Measurement]) -> list[list[Measurement]]:
 def rows(measurement: Measurement) -> list[list[str]]:
     """A row for each runner that was timed, the fastest first."""
     timed = [a for a in measurement.runners.values() if a.samples]
-    return [_row(measurement, a) for a in sorted(timed, key=lambda a: a.median)]
+    return [_cells(measurement, a) for a in sorted(timed, key=lambda a: a.median)]
 
 
 def left_out(measurement: Measurement) -> list[str]:
@@ -60,7 +60,7 @@ def left_out(measurement: Measurement) -> list[str]:
     ]
 
 
-def _row(measurement: Measurement, timed: Timed) -> list[str]:
+def _cells(measurement: Measurement, timed: Timed) -> list[str]:
     facts, rate = timed.facts, measurement.run.get("product_rate")
     share = f"{measurement.flops / timed.median / rate:.0%}" if rate else ""
     ratio = measurement.ratio(timed.runner, TORCH)
@@ -125,7 +125,7 @@ def sentences(measurements: list[Measurement]) -> list[str]:
     found = []
     for some in alike(measurements):
         start = f"{some[0].key['mode']}, {where(some[0])}"
-        for runner in _ours(some):
+        for runner in _our_runners(some):
             for rivals, name in ((TORCH, "torch"), (FLAX, "the fastest of Flax")):
                 each = ratios(some, runner, rivals)
                 if each:
@@ -143,7 +143,7 @@ def _summary(each: dict[str, float], name: str) -> str:
     )
 
 
-def _ours(measurements: list[Measurement]) -> list[str]:
+def _our_runners(measurements: list[Measurement]) -> list[str]:
     timed = {
         one.runner for m in measurements for one in m.runners.values() if one.samples
     }

@@ -55,7 +55,7 @@ def measure(
         processes = Processes(plan.runners, plan.settings)
         _ = stack.callback(processes.close)
         for work in missing:
-            lines = _stored(_measure(work, plan, processes, expect, tell), plan.path)
+            lines = _storing(_measure(work, plan, processes, expect, tell), plan.path)
             old[work] = store.measurements([run, *lines])[0]
     return [measurement for measurement in old.values() if measurement]
 
@@ -75,7 +75,7 @@ def _ahead(settings: Settings) -> int:
     return max(1, settings.cores // 4) if settings.device == "gpu" else 0
 
 
-def _stored(lines: Iterator[store.Line], path: Path | None) -> Iterator[store.Line]:
+def _storing(lines: Iterator[store.Line], path: Path | None) -> Iterator[store.Line]:
     """The lines of a work, each stored as soon as it is known."""
     for line in lines:
         store.append(path, line)

@@ -186,7 +186,7 @@ def test_a_tag_names_cases_and_a_case_comes_once():
     found = works_of(["quick", "article", "H=32"], ["step"], "bfloat16")
     assert [work.case.name for work in found] == ["article", "small", "H=32"]
     assert {(work.mode, work.case.dtype) for work in found} == {("step", "bfloat16")}
-    assert [work.mode for work in works_of(["streaming", "small"], None)] == [
+    assert [work.mode for work in works_of(["streaming", "small"])] == [
         "step",
         "forward",
         "backward",
@@ -262,7 +262,7 @@ def test_only_what_has_results_is_drawn(tmp_path):
 
 def test_a_curve_has_its_values():
     hidden, *_ = plots.CURVES
-    found = plots._lines(hidden, measurements(swept("forward")))
+    found = plots._values_by_runner(hidden, measurements(swept("forward")))
     low, middle, high = found["lstm_jax"][64]  # two milliseconds for 64 steps
     assert (low, middle, high) == pytest.approx((1200 / 64, 2000 / 64, 2800 / 64))
     assert sorted(found["torch"]) == [32, 64, 128, 256, 512]
