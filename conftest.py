@@ -10,10 +10,6 @@ from pathlib import Path
 import jax
 import pytest
 
-# They need packages that are not installed for `make test`, and hold no doctests.
-_PEERS = "parity/bench/peers"
-collect_ignore = [f"{_PEERS}/{name}.py" for name in ("haiku", "equinox", "keras")]
-
 LISTED = Path(__file__).parent / "tests" / "skips.txt"
 SKIPS: Counter[str] = Counter()
 

@@ -1,22 +1,22 @@
-"""How fast the machine multiplies matrices: what a share of its speed is a share of."""
+"""How fast the machine multiplies large matrices, to compare other rates with."""
 
 import time
 import warnings
 from collections.abc import Callable
 from typing import Any
 
-# Rows of the square matrices: large enough to be bound by arithmetic.
+# Rows of the square matrices: so many that arithmetic takes most of the time.
 SIZES = {"cpu": 2048, "gpu": 8192}
 TRIES = 8
-# Products queued on a GPU for one time, so that the gap between two does not count.
+# Products queued on a GPU for one time: the gap between two does not count then.
 QUEUED = 5
 
 
 def product_rate(device: str, cores: int, dtype: str, precision: str) -> float:
-    """Operations a second of a product of two large matrices, the best of a few.
+    """Operations a second of a product of two large matrices, the best of a few tries.
 
-    It is torch's, and on a CPU the faster of torch's and XLA's: which library is fast
-    depends on the processor. With "highest" a GPU multiplies without TF32.
+    The product is torch's. On a CPU it is the faster of torch's and XLA's: which one is
+    fast depends on the processor. With "highest" a GPU multiplies without TF32.
 
     Raises:
         ValueError: If `device` is "gpu" and torch has none.
@@ -35,11 +35,15 @@ def product_rate(device: str, cores: int, dtype: str, precision: str) -> float:
     seconds = _on_gpu if device == "gpu" else _on_cpu
     out = a @ b
     best = min(seconds(torch.matmul, a, b, out) for _ in range(TRIES))
-    return 2 * size**3 / (best if device == "gpu" else min(best, _of_xla(size, dtype)))
+    return (
+        2
+        * size**3
+        / (best if device == "gpu" else min(best, _seconds_of_xla(size, dtype)))
+    )
 
 
-def _of_xla(size: int, dtype: str) -> float:
-    """Seconds of XLA's product, the least of a few."""
+def _seconds_of_xla(size: int, dtype: str) -> float:
+    """Seconds of XLA's product, the least of a few tries."""
     import jax
     import jax.numpy as jnp
 
@@ -73,16 +77,16 @@ def _on_gpu(product: Callable[..., Any], a: Any, b: Any, out: Any) -> float:
 
 
 def set_tf32(allowed: bool) -> None:
-    """Let torch's float32 products on a GPU be TF32's, or not.
+    """Allow torch to compute float32 products on a GPU in TF32, or forbid it.
 
-    Torch has two sets of switches since 2.9 and refuses to run where they disagree.
+    Since 2.9 torch has two sets of switches, and refuses to run where they disagree.
     """
     import torch
 
     backends: Any = torch.backends
     cuda, cudnn = backends.cuda, backends.cudnn
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the first set is to go
+        warnings.simplefilter("ignore")  # the first set is deprecated
         cudnn.allow_tf32 = cuda.matmul.allow_tf32 = allowed
     switches: list[Any] = [cuda.matmul, cudnn, getattr(cudnn, "rnn", None)]
     for switch in switches:

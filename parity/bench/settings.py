@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What every runner of a benchmark is given alike.
+    """What all runners of a benchmark are given.
 
     `cores` is the number of cores that a runner's process may use (all on a GPU);
     `precision` that of float32 products, "highest" or "default" (TF32 on a GPU that
-    has it); `seconds` the least time of a sample.
+    has it); `seconds` how long a sample takes at least.
     """
 
     device: str = "cpu"
@@ -19,5 +19,5 @@ class Settings:
 
     @property
     def tf32(self) -> bool:
-        """Whether float32 products may be TF32's."""
+        """Whether float32 products may be computed in TF32."""
         return self.device == "gpu" and self.precision != "highest"

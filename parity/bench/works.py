@@ -1,8 +1,10 @@
-"""What is timed: a case in a mode."""
+"""What is timed: a case in a mode. Add a case by an entry here."""
 
 from dataclasses import dataclass, replace
 from math import prod
+from typing import Any
 
+from parity.bench.tags import asked_for, by_tag
 from parity.judge.cases import Case
 
 MODES = ("forward", "backward", "train", "step")
@@ -22,10 +24,10 @@ class Work:
 
     @property
     def flops(self) -> int:
-        """Operations of the products, a multiplication and an addition each.
+        """Multiplications and additions in the products.
 
-        The backward pass has two products for one of the forward pass; what is applied
-        element by element is left out.
+        The backward pass has two products for each of the forward pass. Element-wise
+        functions are left out.
         """
         case, spec = self.case, self.case.spec
         steps = 1 if self.mode == "step" else case.steps
@@ -36,79 +38,80 @@ class Work:
         return 2 * rows * products * spec.num_directions * passes
 
 
-def _case(name: str, batch: int, steps: int, inputs: int, hidden: int, **more) -> Case:
-    return Case(
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A case of the benchmark, and how it is asked for.
+
+    `tags` are names for several cases at once; `modes` are those it is timed in where
+    no mode is named.
+    """
+
+    case: Case
+    tags: tuple[str, ...]
+    modes: tuple[str, ...]
+
+
+def _entry(
+    name: str,
+    sizes: tuple[int, int, int, int],
+    tags: str,
+    modes: tuple[str, ...] = ("forward", "backward"),
+    **options: Any,
+) -> Entry:
+    """An entry of sizes `B, T, I, H`; `options` are those of its case."""
+    batch, steps, inputs, hidden = sizes
+    case = Case(
         name=name,
         batch=(batch,),
         steps=steps,
         input_size=inputs,
         hidden_size=hidden,
         given_state=False,
-        **more,
+        **options,
     )
+    return Entry(case=case, tags=tuple(tags.split()), modes=modes)
 
 
-# Cases that a laptop runs in seconds: what is timed by default.
-DEFAULT = (
-    _case("article", 32, 10, 1, 64),
-    _case("streaming", 1, 16, 64, 128),
-    _case("small", 32, 100, 64, 64),
-    _case("medium", 32, 100, 128, 256),
-    _case("long", 16, 512, 128, 128),
-    _case("wide", 64, 128, 256, 512),
-    _case("single row", 1, 1000, 256, 256),
-    _case("speech", 16, 256, 80, 256, num_layers=2, bidirectional=True),
+_BOTH: Any = {"bidirectional": True}
+_ROWS = (
+    # A laptop runs these in seconds.
+    _entry("article", (32, 10, 1, 64), "default quick"),
+    _entry("streaming", (1, 16, 64, 128), "default", ("step",)),
+    _entry("small", (32, 100, 64, 64), "default quick"),
+    _entry("medium", (32, 100, 128, 256), "default"),
+    _entry("long", (16, 512, 128, 128), "default"),
+    _entry("wide", (64, 128, 256, 512), "default"),
+    _entry("single row", (1, 1000, 256, 256), "default"),
+    _entry("speech", (16, 256, 80, 256), "default", num_layers=2, **_BOTH),
+    # Other benchmarks have these. They are too large for a small machine.
+    _entry("awd-lstm", (64, 70, 400, 1150), "large", num_layers=3),
+    _entry("recurrent rl", (256, 128, 32, 512), "large", resets=True, reset_rate=0.03),
+    _entry("flashrnn", (16, 1024, 768, 768), "large"),
+    _entry("fastrnns", (64, 100, 512, 512), "large"),
+    _entry("keras 128", (32, 128, 128, 128), "large", **_BOTH),
+    _entry("keras 256", (64, 256, 256, 256), "large", **_BOTH),
+    _entry("keras 512", (64, 512, 256, 256), "large", **_BOTH),
+    _entry("keras 1024", (32, 1024, 512, 512), "large", **_BOTH),
+    # One size at a time, for curves.
+    *(_entry(f"H={h}", (32, 64, h, h), "hidden") for h in (32, 64, 128, 256, 512)),
+    *(_entry(f"B={b}", (b, 64, 128, 128), "batch") for b in (1, 4, 16, 64, 256)),
+    *(_entry(f"T={t}", (4, t, 64, 64), "steps") for t in (16, 128, 1024, 8192)),
 )
-# Those of others, too large for a small machine.
-LARGE = (
-    _case("awd-lstm", 64, 70, 400, 1150, num_layers=3),
-    _case("recurrent rl", 256, 128, 32, 512, resets=True, reset_rate=0.03),
-    _case("flashrnn", 16, 1024, 768, 768),
-    _case("fastrnns", 64, 100, 512, 512),
-    _case("keras 128", 32, 128, 128, 128, bidirectional=True),
-    _case("keras 256", 64, 256, 256, 256, bidirectional=True),
-    _case("keras 512", 64, 512, 256, 256, bidirectional=True),
-    _case("keras 1024", 32, 1024, 512, 512, bidirectional=True),
-)
-# One size at a time, for curves.
-SWEEPS = {
-    "hidden": tuple(_case(f"H={h}", 32, 64, h, h) for h in (32, 64, 128, 256, 512)),
-    "batch": tuple(_case(f"B={b}", b, 64, 128, 128) for b in (1, 4, 16, 64, 256)),
-    "steps": tuple(_case(f"T={t}", 4, t, 64, 64) for t in (16, 128, 1024, 8192)),
-}
-TAGS: dict[str, tuple[Case, ...]] = {
-    "default": DEFAULT,
-    "quick": tuple(case for case in DEFAULT if case.name in ("article", "small")),
-    "large": LARGE,
-    **SWEEPS,
-}
-CASES = {case.name: case for cases in TAGS.values() for case in cases}
+ENTRIES = {row.case.name: row for row in _ROWS}
+# The cases of each tag, by name.
+CASE_TAGS = by_tag(ENTRIES)
 
 
-def modes_of(case: Case) -> tuple[str, ...]:
-    """The modes that a case is timed in where none is asked for."""
-    return ("step",) if case.name == "streaming" else ("forward", "backward")
-
-
-def select(
-    names: list[str] | None, modes: list[str] | None, dtype: str = "float32"
+def works_of(
+    names: list[str], modes: list[str] | None = None, dtype: str = "float32"
 ) -> list[Work]:
-    """The works of cases or tags, in modes, in a type.
+    """The works of cases or tags, in a type; in each case's own modes if none is given.
 
     Raises:
         ValueError: If there is no case or tag of a name.
     """
-    cases: dict[str, Case] = {}
-    for name in names or ["default"]:
-        if name not in CASES and name not in TAGS:
-            raise ValueError(
-                f"bench: --case {name!r} must be a case or a tag: there are the cases "
-                f"{', '.join(CASES)} and the tags {', '.join(TAGS)}. Use one of these."
-            )
-        found = (CASES[name],) if name in CASES else TAGS[name]
-        cases |= {case.name: case for case in found}
     return [
-        Work(case=replace(case, dtype=dtype), mode=mode)
-        for case in cases.values()
-        for mode in modes or modes_of(case)
+        Work(case=replace(ENTRIES[name].case, dtype=dtype), mode=mode)
+        for name in asked_for("case", names, ENTRIES)
+        for mode in modes or ENTRIES[name].modes
     ]

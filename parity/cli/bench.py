@@ -13,14 +13,15 @@ from rich.console import Console
 from rich.markup import escape
 
 from parity.bench.results import store, table
-from parity.bench.runner import RUNNERS
+from parity.bench.runners import RUNNER_TAGS, RUNNERS, runners_of
 from parity.bench.settings import Settings
-from parity.bench.timing.rounds import Plan, Tell, measure, rate_of
-from parity.bench.works import MODES, TAGS, select
+from parity.bench.timing.processes import rate_of
+from parity.bench.timing.rounds import Plan, Tell, measure
+from parity.bench.works import CASE_TAGS, MODES, works_of
 from parity.cli.options import add_command, check_directory, check_writable, count
 from parity.machine import cores_here, environment, gpu_name
 from parity.report.plot import check_installed
-from parity.show import text_table as draw_table
+from parity.show import text_table
 from parity.verify.verify import DTYPES
 
 _DESCRIPTION = """Time LSTMs of several libraries on the same work. Each is compared
@@ -37,25 +38,14 @@ _EXAMPLES = """examples:
   python -m parity bench --from results.jsonl --plot plots/
 """
 _ROUNDS = 9
-# What is timed where no runner is named: those which are installed with us.
-_QUICK = ("lstm_jax", "torch", "linen OptimizedLSTMCell")
-_USUAL = (
-    *("lstm_jax", "lstm_jax devices", "lstm_jax shard_map", "lstm_jax 512"),
-    *("lstm_jax shard_map 512", "torch"),
-    *("linen LSTMCell", "linen OptimizedLSTMCell"),
-    *("nnx LSTMCell", "nnx OptimizedLSTMCell"),
-)
-_WITHOUT_FROM = {
+# Options that would do nothing to stored results, with their defaults.
+_NOT_WITH_FROM = {
     **dict.fromkeys(("case", "runner", "mode", "cores", "rounds", "json")),
     "quick": False,
     "dtype": "float32",
     "device": "cpu",
     "precision": "highest",
 }
-_ON_GPU = (
-    *("lstm_jax xla", "lstm_jax rolled", "lstm_jax cudnn", "torch"),
-    "linen OptimizedLSTMCell",
-)
 
 
 def add_to(commands: Any) -> None:
@@ -79,9 +69,14 @@ def _add_what(add: Callable[..., Any]) -> None:
         "--case",
         action="append",
         metavar="NAME",
-        help=f"a case or a tag ({', '.join(TAGS)}); may be repeated",
+        help=f"a case or a tag ({', '.join(CASE_TAGS)}); may be repeated",
     )
-    add("--runner", action="append", metavar="NAME", help="a library; may be repeated")
+    add(
+        "--runner",
+        action="append",
+        metavar="NAME",
+        help=f"a library or a tag ({', '.join(RUNNER_TAGS)}); may be repeated",
+    )
     add("--mode", action="append", choices=MODES, help="may be repeated")
     types = ", ".join(DTYPES)
     add("--dtype", default="float32", choices=DTYPES, metavar="TYPE", help=types)
@@ -109,22 +104,26 @@ def run(options: argparse.Namespace) -> int:
     console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
     if options.list:
         return _list(console)
-    _refuse_unused(options)
+    _refuse_beside_from(options)
     _check_paths(options)
-    groups = _stored(options) if options.source else _measured(options)
-    _show(groups, console)
+    measurements = _read_stored(options) if options.source else _measured(options)
+    _print_tables(measurements, console)
     if options.plot:
         from parity.bench.results.plots import draw
 
-        for path in draw(groups, options.plot):
+        for path in draw(measurements, options.plot):
             console.print(f"plot: {path}")
-    wrong = [one for group in groups for one in group.runners.values() if one.wrong]
+    wrong = [
+        one
+        for measurement in measurements
+        for one in measurement.runners.values()
+        if one.wrong
+    ]
     return 1 if wrong else 0
 
 
-def _refuse_unused(options: argparse.Namespace) -> None:
-    """Refuse options that would do nothing to stored results."""
-    for name, default in _WITHOUT_FROM.items():
+def _refuse_beside_from(options: argparse.Namespace) -> None:
+    for name, default in _NOT_WITH_FROM.items():
         if options.source and getattr(options, name) != default:
             raise ValueError(
                 f"bench: --{name} must not come with --from: stored results are shown "
@@ -141,53 +140,60 @@ def _check_paths(options: argparse.Namespace) -> None:
         check_directory("bench", "plot", options.plot)
 
 
-def _show(groups: list[store.Group], console: Console) -> None:
-    for group in groups:
-        console.print(draw_table(table.title(group), table.HEADER, table.rows(group)))
-        for line in table.left_out(group):
+def _print_tables(measurements: list[store.Measurement], console: Console) -> None:
+    for measurement in measurements:
+        title, rows = table.title(measurement), table.rows(measurement)
+        console.print(text_table(title, table.HEADER, rows))
+        for line in table.left_out(measurement):
             console.print(line)
-    for sentence in (table.LEGEND, *table.sentences(groups)):
+    for sentence in (table.LEGEND, *table.sentences(measurements)):
         console.print(sentence)
 
 
 def _list(console: Console) -> int:
-    for name, cases in TAGS.items():
-        console.print(f"{name}: {', '.join(case.name for case in cases)}")
+    for tag, cases in CASE_TAGS.items():
+        console.print(f"{tag}: {', '.join(cases)}")
     console.print(f"runners: {', '.join(RUNNERS)}")
+    for tag, runners in RUNNER_TAGS.items():
+        console.print(f"runners {tag}: {', '.join(runners)}")
     return 0
 
 
-def _stored(options: argparse.Namespace) -> list[store.Group]:
-    groups = store.groups(store.read(options.source))
-    if not groups:
+def _read_stored(options: argparse.Namespace) -> list[store.Measurement]:
+    measurements = store.measurements(store.read_lines(options.source))
+    if not measurements:
         raise ValueError(
             f"bench: --from {options.source} must hold a finished measurement: it has "
             "none. Give a file that `bench --json` wrote."
         )
-    return groups
+    return measurements
 
 
-def _measured(options: argparse.Namespace) -> list[store.Group]:
+def _measured(options: argparse.Namespace) -> list[store.Measurement]:
     plan = _plan(options)
     try:
         with _progress() as tell:
-            groups = measure(plan, lambda: _line(options, plan.settings), tell)
+            measurements = measure(
+                plan, lambda: _run_line(options, plan.settings), tell
+            )
     except KeyboardInterrupt:
         if plan.path:
             _say(f"what is done is in {plan.path}: the same command goes on from there")
         raise
     commit = _commit()
-    older = {group.run.get("commit", "") for group in groups} - {commit}
+    older = {measurement.run.get("commit", "") for measurement in measurements} - {
+        commit
+    }
     if older and commit:
         _say(
             f"{plan.path} has results of another commit, {', '.join(sorted(older))}: "
             "these were not measured again. Give another file to do so."
         )
-    return groups
+    return measurements
 
 
-def _line(options: argparse.Namespace, settings: Settings) -> store.Line:
-    """Where, with what and how this run is."""
+def _run_line(options: argparse.Namespace, settings: Settings) -> store.Line:
+    """The line of this run: the machine, the versions, the settings."""
     return {
         "kind": "run",
         "environment": environment() | _gpu(settings),
@@ -199,13 +205,13 @@ def _line(options: argparse.Namespace, settings: Settings) -> store.Line:
 
 
 def _gpu(settings: Settings) -> dict[str, str]:
-    """The name of the GPU that torch takes, and so does jax, if it runs on one."""
+    """The name of the GPU, if it runs on one: torch and jax take the same."""
     return {"gpu": gpu_name()} if settings.device == "gpu" else {}
 
 
 @contextmanager
 def _progress() -> Iterator[Tell]:
-    """Tells what is done: on a terminal in one line, else in one for each work."""
+    """Tell what is done: in one line on a terminal, else in one for each work."""
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     if console.is_terminal:
         with console.status("starting") as shown:
@@ -234,24 +240,16 @@ def _plan(options: argparse.Namespace) -> Plan:
             f"bench: --cores {cores} must be at most {len(available)}: these are the "
             "cores of this process. Give fewer."
         )
-    usual = _ON_GPU if options.device == "gpu" else _USUAL
-    runners = options.runner or list(_QUICK if options.quick else usual)
-    for name in runners:
-        if name not in RUNNERS:
-            raise ValueError(
-                f"bench: --runner {name!r} must be one of {', '.join(RUNNERS)}: these "
-                "are the ones there are. Use one of them."
-            )
-    names = options.case or (["quick"] if options.quick else None)
-    seconds = 0.05 if options.quick else 0.1
+    quick = ["quick"] if options.quick else []
+    cases = options.case or quick or ["default"]
     return Plan(
-        works=select(names, options.mode, options.dtype),
-        runners=runners,
+        works=works_of(cases, options.mode, options.dtype),
+        runners=runners_of(options.runner or quick or [options.device]),
         settings=Settings(
             device=options.device,
             cores=cores,
             precision=options.precision,
-            seconds=seconds,
+            seconds=0.05 if options.quick else 0.1,
         ),
         rounds=options.rounds or (5 if options.quick else _ROUNDS),
         path=options.json,
@@ -259,7 +257,7 @@ def _plan(options: argparse.Namespace) -> Plan:
 
 
 def _commit() -> str:
-    """The commit of this source tree, where it is one."""
+    """The commit of this source tree, if git knows one."""
     root = Path(__file__).parent.parent
     command = ["git", "-C", str(root), "rev-parse", "--short", "HEAD"]
     try:

@@ -1,42 +1,143 @@
 """How each framework stores the same LSTM: data, not code."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+from lstm_jax import LSTMSpec
 
 # Torch's order and ours. `i` input, `f` forget, `g` cell (Keras and ONNX call it `c`),
 # `o` output.
 GATES = "ifgo"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Layout:
-    """The facts that a converter needs.
+    """The facts that a converter needs, and what a reader wants to know beside them.
 
-    `gates` is the order on the stacked axis; `biases` how many are stored; `transposed`
-    whether kernels are `(features, 4H)`; `state` the order of the pair; `forget_bias`
-    what the cell adds to the forget gate at every step without storing it.
+    `gates` is their order on the stacked axis, or of the arrays if they are apart.
+    `transposed` says whether kernels are `(features, 4H)`, and `kernels` replaces what
+    is said of their shapes where there is more to say. `biases` counts the biases
+    stored; `bias_optional` says whether there may be none. `forget_bias` is what the
+    cell adds to the forget gate at every step without storing it. `state` is the order
+    of the pair.
     """
 
     name: str
     gates: str = GATES
-    biases: int = 2
     transposed: bool = False
-    state: str = "hc"
+    kernels: str = ""
+    biases: int = 2
+    bias_optional: bool = False
     forget_bias: float = 0.0
+    projection: bool = False
+    state: str = "(h, c)"
+    note: str = ""
+
+    def losses(self, spec: LSTMSpec) -> dict[str, str]:
+        """What this layout cannot hold of an LSTM: a name and a sentence for each.
+
+        Example:
+            >>> spec = LSTMSpec(input_size=3, hidden_size=4, proj_size=2)
+            >>> LAYOUTS["Keras"].losses(spec)["projection"]
+            'Keras has no projection.'
+        """
+        return dict(self._losses(spec))
+
+    def _losses(self, spec: LSTMSpec) -> Iterator[tuple[str, str]]:
+        if spec.proj_size and not self.projection:
+            yield "projection", f"{self.name} has no projection."
+        if spec.resets:
+            yield "resets", f"{self.name} has no resets."
+        if not spec.bias and not self.bias_optional:
+            yield "no bias", f"{self.name} always has a bias: it stores zeros."
+        if spec.bias and self.biases == 1:
+            yield "two biases", f"{self.name} has one bias: it stores their sum."
+        if spec.bias and self.forget_bias:
+            less = f"{self.forget_bias:g}"
+            sentence = f"{self.name} adds {less} to the forget gate: it stores "
+            yield "forget bias", f"{sentence}that gate's bias less {less}, rounded."
 
 
-LAYOUTS = (
-    Layout("lstm_jax"),
-    Layout("torch"),
-    Layout("Equinox", biases=1),
-    Layout("MLX", biases=1),
-    Layout("Flax", biases=1, transposed=True, state="ch"),
-    Layout("Keras", biases=1, transposed=True),
-    Layout("Haiku", gates="igfo", biases=1, transposed=True, forget_bias=1.0),
-    Layout("Haste", gates="igfo", biases=1, transposed=True),
-    Layout("ONNX", gates="iofg"),
+_ROWS = (
+    Layout(
+        name="torch",
+        kernels="`(4H, I)`, `(4H, P)`",
+        bias_optional=True,
+        projection=True,
+        note="`weight_hr` is `(P, H)`; names end in `_l{k}` or `_l{k}_reverse`",
+    ),
+    Layout(
+        name="jax.experimental.rnn",
+        kernels="torch's in one flat vector",
+        note="all kernels, then all biases, of forward 0, reverse 0, forward 1, ...",
+    ),
+    Layout(name="Equinox", biases=1, bias_optional=True),
+    Layout(name="MLX", biases=1, bias_optional=True, note="`Wx`, `Wh`, `bias`"),
+    Layout(
+        name="Flax",
+        transposed=True,
+        kernels="`(I, H)`, `(H, H)`, the gates apart",
+        biases=1,
+        state="(c, h)",
+        note="`ii`, `if`, ... `ho`; nnx writes `if_`; biases on `h*`",
+    ),
+    Layout(
+        name="Flax nnx OptimizedLSTMCell",
+        transposed=True,
+        biases=1,
+        state="(c, h)",
+        note="`dense_i`, `dense_h`; the bias on `dense_h`",
+    ),
+    Layout(
+        name="Keras",
+        transposed=True,
+        biases=1,
+        bias_optional=True,
+        note="calls `g` c; its forget bias of 1 is in the stored bias",
+    ),
+    Layout(
+        name="Haiku",
+        gates="igfo",
+        transposed=True,
+        kernels="one `(I+H, 4H)`",
+        biases=1,
+        forget_bias=1.0,
+        note="adds 1 to `f` at every step, and stores it nowhere",
+    ),
+    Layout(name="Haste", gates="igfo", transposed=True, biases=1),
+    Layout(
+        name="ONNX",
+        gates="iofg",
+        kernels="`(D, 4H, I)`, `(D, 4H, H)`",
+        bias_optional=True,
+        note="calls `g` c; `(D, 8H)` is `Wb`, then `Rb`; peepholes are i o f",
+    ),
 )
+LAYOUTS = {layout.name: layout for layout in _ROWS}
 
 
 def readers_of(gates: str) -> str:
     """The frameworks that store the gates in that order, for a sentence."""
-    return " or ".join(layout.name for layout in LAYOUTS if layout.gates == gates)
+    return " or ".join(layout.name for layout in _ROWS if layout.gates == gates)
+
+
+def markdown() -> str:
+    """The layouts as a table."""
+    return "\n".join(_table_lines())
+
+
+def _table_lines() -> Iterator[str]:
+    yield "| | gates | kernels | biases | state | also |"
+    yield "|---|---|---|---|---|---|"
+    for layout in _ROWS:
+        shapes = "`(I, 4H)`, `(H, 4H)`" if layout.transposed else "`(4H, I)`, `(4H, H)`"
+        count = {1: "one", 2: "two"}[layout.biases]
+        cells = (
+            layout.name,
+            " ".join(layout.gates),
+            layout.kernels or shapes,
+            f"{count}, or none" if layout.bias_optional else count,
+            layout.state,
+            layout.note,
+        )
+        yield f"| {' | '.join(cells)} |".replace("|  |", "| |")

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 from jaxtyping import Array
 
 import lstm_jax
-from parity.arrays import array_of, tensor_of
+from parity.arrays import array_of, numpy_of, tensor_of
+from parity.frameworks.framework import Derived, Outputs
 
 if TYPE_CHECKING:
     import torch
@@ -111,6 +112,30 @@ def lstm_of(state_dict: Mapping[str, "torch.Tensor"], **options: Any) -> Any:
     spec = lstm_jax.spec_of(state_dict)
     module = torch.nn.LSTM(**spec.constructor_arguments(), **options)
     return _loaded(module, state_dict)
+
+
+def run_module(params: Mapping[str, Any], xs: Any) -> Outputs:
+    """`torch.nn.LSTM` of arrays by torch's names, without gradients."""
+    import torch
+
+    with torch.no_grad():
+        ys, (h, c) = lstm_of(to_torch(params))(tensor_of(xs))
+    return Outputs(*(numpy_of("", a) for a in (ys, h, c)))
+
+
+def differentiate(params: Mapping[str, Any], xs: Any, cotangents: Outputs) -> Derived:
+    """The same with gradients, by autograd."""
+    import torch
+
+    module, inputs = lstm_of(to_torch(params)), tensor_of(xs).requires_grad_()
+    ys, (h, c) = module(inputs)
+    weights = dict(module.named_parameters())
+    found = torch.autograd.grad(
+        (ys, h, c), [inputs, *weights.values()], [*map(tensor_of, cotangents)]
+    )
+    d_xs, *gradients = (numpy_of("", a) for a in found)
+    outputs = Outputs(*(numpy_of("", a.detach()) for a in (ys, h, c)))
+    return Derived(outputs, dict(zip(weights, gradients, strict=True)), d_xs)
 
 
 def _loaded(module: Any, state_dict: Mapping[str, "torch.Tensor"]) -> Any:

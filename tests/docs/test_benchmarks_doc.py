@@ -11,22 +11,22 @@ import pytest
 
 from parity.bench.results import store, table
 from parity.bench.results.plots import draw
-from parity.bench.runner import TORCH
+from parity.bench.runners import FLAX, OURS, TORCH
 from tests.given import ROOT
 
 DOCS = ROOT / "docs"
 PAGE = DOCS / "benchmarks.md"
 RUNS = sorted((DOCS / "benchmarks").glob("cpu-*.jsonl"))
-# A column: its head, one of our runners, and the other; None is the fastest of Flax.
+# A column: its head, one of our runners, and the family of its rivals.
 COLUMNS = {
     1: (
-        ("torch", "lstm_jax", TORCH),
-        ("Flax", "lstm_jax", None),
+        ("torch", OURS, TORCH),
+        ("Flax", OURS, FLAX),
         ("torch, 512 bits", "lstm_jax 512", TORCH),
     ),
     2: (
-        ("torch", "lstm_jax", TORCH),
-        ("Flax", "lstm_jax", None),
+        ("torch", OURS, TORCH),
+        ("Flax", OURS, FLAX),
         ("torch, devices by jit", "lstm_jax devices", TORCH),
         ("torch, devices by shard_map", "lstm_jax shard_map", TORCH),
         ("the same, 512 bits", "lstm_jax shard_map 512", TORCH),
@@ -36,8 +36,11 @@ COLUMNS = {
 
 def measured(cores):
     """The measurements of each run on so many cores."""
-    runs = [store.groups(store.read(path)) for path in RUNS]
-    return [[group for group in run if group.key["cores"] == cores] for run in runs]
+    runs = [store.measurements(store.read_lines(path)) for path in RUNS]
+    return [
+        [measurement for measurement in run if measurement.key["cores"] == cores]
+        for run in runs
+    ]
 
 
 def span(values):
@@ -95,17 +98,23 @@ def test_the_tables_are_those_of_the_results(cores):
 def test_no_runner_was_wrong_and_every_sample_is_there():
     for run in [*measured(1), *measured(2)]:
         assert len(run) == 15
-        for group in run:
-            timed = [one for one in group.runners.values() if not one.skipped]
+        for measurement in run:
+            timed = [one for one in measurement.runners.values() if not one.skipped]
             assert all(len(one.samples) == 5 for one in timed)
-            reasons = {one.skipped for one in group.runners.values() if one.skipped}
+            reasons = {
+                one.skipped for one in measurement.runners.values() if one.skipped
+            }
             assert all("is not divided" in reason for reason in reasons)
 
 
 def test_the_plots_are_drawn_from_the_results(tmp_path):
     files = [RUNS[0], DOCS / "benchmarks" / "curves.jsonl"]
-    groups = [group for file in files for group in store.groups(store.read(file))]
-    names = {path.name for path in draw(groups, tmp_path)}
+    measurements = [
+        measurement
+        for file in files
+        for measurement in store.measurements(store.read_lines(file))
+    ]
+    names = {path.name for path in draw(measurements, tmp_path)}
     shown = set(re.findall(r"\(images/bench/([^)]+)\)", PAGE.read_text("utf-8")))
     assert shown
     assert shown <= names
@@ -115,7 +124,11 @@ def test_the_plots_are_drawn_from_the_results(tmp_path):
 
 
 def test_the_first_line_says_whether_a_gpu_number_exists():
-    devices = {g.key["device"] for path in RUNS for g in store.groups(store.read(path))}
+    devices = {
+        g.key["device"]
+        for path in RUNS
+        for g in store.measurements(store.read_lines(path))
+    }
     first = PAGE.read_text("utf-8").splitlines()[0]
     assert ("no GPU number exists" in first) == ("gpu" not in devices)
 

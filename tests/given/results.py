@@ -40,5 +40,5 @@ def stored(path, *many):
     return path
 
 
-def groups(*many):
-    return store.groups([RUN, *(line for some in many for line in some)])
+def measurements(*many):
+    return store.measurements([RUN, *(line for some in many for line in some)])

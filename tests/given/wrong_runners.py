@@ -7,38 +7,23 @@ from functools import partial
 import numpy as np
 
 from parity.bench.peers import ours
-from parity.bench.runner import Build, Program, Unsupported
+from parity.bench.program import Program
 from parity.bench.settings import Settings
 from parity.bench.works import Work
 from parity.judge.cases import Problem
 
 
-def builder(mistake: str) -> Build:
-    return partial(_build, mistake)
-
-
-def _build(mistake: str, work: Work, problem: Problem, settings: Settings) -> Program:
-    if mistake == "unsupported":
-        raise Unsupported("it was told so")
+def build(work: Work, problem: Problem, settings: Settings, *, mistake: str) -> Program:
     if mistake == "raises":
         raise OverflowError("the first line\nand a second")
     if mistake == "dies":
         os._exit(7)
-    swapped = {k: _exchanged(a) for k, a in problem.params.items()}
-    if mistake == "gate order":
-        problem = problem._replace(params=swapped)
-    program = ours.builder("xla")(work, problem, settings)
+    program = ours.build(work, problem, settings)
     if mistake == "gradient":
         return replace(program, values=partial(_scaled, program))
     if mistake == "dies later":
         return replace(program, call=partial(_last, program, [20]))
     return program
-
-
-def _exchanged(array: np.ndarray) -> np.ndarray:
-    """The input gate's rows and the forget gate's exchanged."""
-    i, f, g, o = np.split(array, 4)
-    return np.concatenate([f, i, g, o])
 
 
 def _scaled(program: Program, problem: Problem) -> dict[str, np.ndarray]:

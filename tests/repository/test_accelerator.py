@@ -13,8 +13,8 @@ import pytest
 
 from parity.__main__ import _parser
 from parity.bench.results import store
-from parity.bench.runner import RUNNERS
-from parity.bench.works import select
+from parity.bench.runners import runners_of
+from parity.bench.works import works_of
 from tests.given import ROOT
 
 SCRIPT = ROOT / "scripts" / "accelerator"
@@ -66,8 +66,8 @@ def test_every_command_is_one_that_parity_takes(cpu, tmp_path):
         options = _parser().parse_args(arguments)
         assert options.device == ("cpu" if cpu else "gpu")
         if arguments[0] == "bench":
-            assert set(options.runner) <= set(RUNNERS)
-            assert select(options.case, options.mode, options.dtype)
+            assert runners_of(options.runner)
+            assert works_of(options.case, options.mode, options.dtype)
     assert [step.name for step in steps if step.decides] == [
         "GPU tests",
         "check, highest precision",
@@ -259,8 +259,13 @@ def test_a_trial_on_the_processor_leaves_a_few_files(tmp_path):
     assert "lstm_jax cudnn: unsupported: backend='cudnn'" in summary
     report = json.loads((tmp_path / "out" / "check-highest.json").read_text())
     assert len(report) == 2
-    groups = store.groups(store.read(tmp_path / "out" / "results.jsonl"))
-    found = {(group.key["dtype"], group.key["mode"]) for group in groups}
+    measurements = store.measurements(
+        store.read_lines(tmp_path / "out" / "results.jsonl")
+    )
+    found = {
+        (measurement.key["dtype"], measurement.key["mode"])
+        for measurement in measurements
+    }
     modes = ("forward", "backward")
     assert found == {(d, m) for d in ("float32", "bfloat16") for m in modes}
     with zipfile.ZipFile(tmp_path / "out" / "plots.zip") as plots:

@@ -137,7 +137,7 @@ RIGHT = [
     ("lstm_jax.backends", "from lstm_jax.backends import xla"),
     ("lstm_jax", "from lstm_jax.stack import lstm as lstm"),
     ("parity.verify.verify", "from parity.verify import sides"),
-    ("parity.bench.verify", "from parity.judge import tolerance"),
+    ("parity.bench.expected", "from parity.judge import tolerance"),
     ("parity", "from parity.verify.verify import check as check"),
 ]
 

@@ -27,10 +27,10 @@ MAY_IMPORT = {
     "parity": NEEDED | {"ml_dtypes", "parity", "rich"},
     "parity.judge.oracle": STANDARD | {"numpy"},
     "parity.frameworks.twin": NEEDED | {"parity", "torch"},
-    "parity.bench.peers": NEEDED | {"parity", "torch", "haiku", "equinox", "keras"},
+    "parity.bench.peers.torch": NEEDED | {"parity", "torch"},
 }
 # What is imported inside functions alone, since it needs a library that may be missing.
-LATE = ("parity.frameworks.twin.", "parity.bench.peers.")
+LATE = ("parity.frameworks.twin.", "parity.bench.peers.torch.")
 DOTTED = re.compile(r"[\w.]+")
 RUNS_CODE = {"torch.jit.load", "torch.load", "torch.hub.load", "marshal.loads"}
 RUNS_CODE |= {"pickle.load", "pickle.loads", "pickle.Unpickler", "numpy.load"}
@@ -173,6 +173,7 @@ WRONG = [
     (needs_more, "parity.bench.timing.worker", "from parity.bench.peers import torch"),
     (needs_more, "parity.bench.timing.worker", "import torch"),
     (needs_more, "parity.bench.peers.torch", "import tensorflow"),
+    (needs_more, "parity.frameworks.haiku", "import haiku"),
     (needs_more, "parity.judge.oracle", "def f():\n    import jax"),
     (needs_more, "parity.judge.oracle", "from parity.judge.cases import Case"),
     (runs_code, "parity.files", "import torch\ntorch.jit.load('f')"),
@@ -195,7 +196,7 @@ RIGHT = [
         "def f():\n    import torch\n    import parity.frameworks.twin",
     ),
     (needs_more, "parity.bench.peers.torch", "import torch"),
-    (needs_more, "parity.bench.peers.torch", "from parity.bench.peers import harness"),
+    (needs_more, "parity.bench.peers.torch", "from parity.bench import program"),
     (needs_more, "parity.check", "if typing.TYPE_CHECKING:\n    import torch"),
     (of_a_machine, "constraints", "jax==10.0.12 # src/" + "home/page"),
 ]

@@ -1,1 +1,1 @@
-"""The runners: a module for each library, with `builder(...)`."""
+"""What makes a runner's programs: a module for each, with `build(...)`."""

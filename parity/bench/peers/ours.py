@@ -10,48 +10,46 @@ import jax.numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
 
 import lstm_jax
-from parity.bench.peers.harness import Model, Outputs, precision_of, program
-from parity.bench.runner import Build, Program, Unsupported
+from parity.bench.jax_program import JaxModel, precision_of, program
+from parity.bench.program import Program, Unsupported
 from parity.bench.settings import Settings
 from parity.bench.works import Work
+from parity.frameworks.framework import Outputs
 from parity.judge.cases import Problem
 
 
-def builder(
-    backend: str, split: str | None = None, bits: int = 0, rolled: bool = False
-) -> Build:
-    """Programs on a backend.
-
-    `split` divides the batch among the cores as devices: by "jit", given sharded
-    arrays, or by "shard_map". If `rolled`, a loop has one step of one direction in its
-    body on a GPU, too. `bits` are those of a vector on a CPU, where XLA takes 256.
-    """
-    build = partial(_build, backend, split, bits)
-    return partial(_rolled, build) if rolled else build
-
-
-def _rolled(build: Build, work: Work, problem: Problem, settings: Settings) -> Program:
-    if settings.device != "gpu":
-        raise Unsupported("the loops of this device are rolled")
-    # In this process, which is this runner's; the next work finds it done.
-    _ = lstm_jax.backends.xla.DEVICES.pop("gpu", None)
-    return build(work, problem, settings)
-
-
-def _build(
-    backend: str,
-    split: str | None,
-    bits: int,
+def build(
     work: Work,
     problem: Problem,
     settings: Settings,
+    *,
+    backend: str = "auto",
+    split: str = "",
+    vector_bits: int = 0,
 ) -> Program:
-    if bits and settings.device != "cpu":
+    """A program of `lstm_jax.lstm` on a backend.
+
+    `split` divides the batch among the cores as devices: by "jit", given sharded
+    arrays, or by "shard_map". `vector_bits` are those of a CPU's vectors, where XLA
+    takes 256.
+    """
+    if vector_bits and settings.device != "cpu":
         raise Unsupported("a GPU has no vectors of so many bits")
-    if split is not None:
+    if split:
         _set_devices(settings)
-    chosen = _chosen(backend, work, problem, settings)
+    ran = _chosen(backend, work, problem, settings)
     call = partial(lstm_jax.lstm, backend=backend, precision=precision_of(settings))
+    model = replace(_model(call, work, problem), backend=ran)
+    if vector_bits:
+        options = {"xla_cpu_prefer_vector_width": vector_bits}
+        model = replace(model, compiler=options)
+    if split:
+        model = _divided(model, split, problem)
+    return program(model, work, problem, settings)
+
+
+def _model(call: Callable[..., Any], work: Work, problem: Problem) -> JaxModel:
+    """The call as the benchmark has it; its weights have torch's names already."""
 
     def run(params: Any, xs: jax.Array) -> Outputs:
         ys, (h, c) = call(params, xs, resets=problem.resets)
@@ -61,20 +59,15 @@ def _build(
         ys, state = call(params, x[None], state)
         return ys[0], state
 
-    ys, state = jax.eval_shape(call, problem.params, problem.xs[:1])
-    del ys
-    model = Model(
-        params=jax.tree.map(jnp.asarray, problem.params),
+    _, state = jax.eval_shape(call, problem.params, problem.xs[:1])
+    return JaxModel(
+        weights=jax.tree.map(jnp.asarray, problem.params),
         run=run,
-        by_name=dict,
+        gradients=dict,
+        descended=dict,
         step=None if work.case.bidirectional else step,
-        carry=jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), state),
-        backend=chosen,
-        compiler={"xla_cpu_prefer_vector_width": bits} if bits else {},
+        start=jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), state),
     )
-    if split is not None:
-        model = _split(model, split, problem)
-    return program(model, work, problem, settings)
 
 
 def _set_devices(settings: Settings) -> None:
@@ -95,17 +88,17 @@ def _chosen(backend: str, work: Work, problem: Problem, settings: Settings) -> s
         raise Unsupported(str(error)) from None
 
 
-def _split(model: Model, split: str, problem: Problem) -> Model:
-    """The same over all cores as devices, the batch divided among them.
+def _divided(model: JaxModel, split: str, problem: Problem) -> JaxModel:
+    """The same with the batch divided among all cores as devices.
 
-    Plain `jit` of sharded arrays needs no more than that they are; `shard_map` says
-    that nothing is exchanged but the sums of the gradients.
+    Plain `jit` needs only that the arrays are sharded; `shard_map` says that nothing is
+    exchanged but the sums of the gradients.
     """
     count, rows = jax.local_device_count(), problem.xs.shape[1]
     if count == 1 or rows % count:
         raise Unsupported(f"a batch of {rows} is not divided among {count} devices")
     mesh = jax.make_mesh((count,), ("batch",))
-    specs = {"params": PartitionSpec(), "batch": PartitionSpec(None, "batch")}
+    specs = {"weights": PartitionSpec(), "batch": PartitionSpec(None, "batch")}
 
     def place(arrays: Any, kind: str) -> Any:
         return jax.device_put(arrays, NamedSharding(mesh, specs[kind]))

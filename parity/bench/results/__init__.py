@@ -1,1 +1,1 @@
-"""What was measured: stored, as tables, and drawn."""
+"""What was measured: stored, shown as tables, and drawn."""

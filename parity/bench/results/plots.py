@@ -7,10 +7,10 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from parity.bench.results.store import Group, Timed
+from parity.bench.results.store import Measurement, Timed
 from parity.bench.results.table import alike, where
-from parity.bench.runner import RUNNERS, TORCH
-from parity.bench.works import CASES, SWEEPS
+from parity.bench.runners import RUNNERS, TORCH
+from parity.bench.works import CASE_TAGS, ENTRIES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Low, middle and high of a quantity; None where a runner has no such number.
 Range = tuple[float, float, float]
 
-# In the order of the runners: torch is the eighth.
+# In the order of the runners; torch, the eighth, is black.
 _MARKERS = "oDv1+pdsP^X<>h*8"
 _COLORS = ("C0", "C9", "C4", "C0", "C4", "C2", "C8", "black", "C1", "C3", "C6", "C5")
 _TICKS = [k * 10.0**n for n in range(-4, 5) for k in (1, 1.5, 2, 3, 5, 7)]
@@ -35,14 +35,14 @@ class Curve:
     along: str
     title: str
     unit: str
-    of: Callable[[Group, Timed], Range | None]
+    of: Callable[[Measurement, Timed], Range | None]
 
 
-def draw(groups: list[Group], directory: Path) -> list[Path]:
-    """Draw what there are results for, a file each; the paths."""
+def draw(measurements: list[Measurement], directory: Path) -> list[Path]:
+    """Draw what there are results for; the paths of the files, one for each figure."""
     directory.mkdir(parents=True, exist_ok=True)
     written = []
-    for some in alike(groups):
+    for some in alike(measurements):
         for name, figure in _figures(some):
             words = f"{name} {some[0].key['mode']} {where(some[0])}"
             path = directory / f"{words.replace(',', '').replace(' ', '-')}.png"
@@ -52,73 +52,80 @@ def draw(groups: list[Group], directory: Path) -> list[Path]:
     return written
 
 
-def _figures(groups: list[Group]) -> Iterator[tuple[str, "Figure"]]:
-    """The figures of groups that differ in the case alone, with their names."""
-    compared = [group for group in groups if _rivals(group)]
+def _figures(measurements: list[Measurement]) -> Iterator[tuple[str, "Figure"]]:
+    """The figures of measurements that differ only in the case, with their names."""
+    compared = [measurement for measurement in measurements if _rivals(measurement)]
     if compared:
         yield "ratio", _ratios(compared)
     for curve in CURVES:
-        lines = _lines(curve, groups)
+        lines = _values_by_runner(curve, measurements)
         if any(len(line) > 1 for line in lines.values()):
-            yield curve.name, _curve(curve, lines, groups[0])
+            yield curve.name, _draw_curve(curve, lines, measurements[0])
 
 
-def _finish(figure: "Figure", group: Group) -> None:
-    """Say below where the numbers are from."""
-    facts = group.run["environment"]
+def _finish(figure: "Figure", measurement: Measurement) -> None:
+    """Say below the figure where its numbers are from."""
+    facts = measurement.run["environment"]
     versions = [f"{name} {facts[name]}" for name in _VERSIONS if name in facts]
-    commit = [f"commit {group.run['commit']}"] if group.run.get("commit") else []
+    commit = (
+        [f"commit {measurement.run['commit']}"] if measurement.run.get("commit") else []
+    )
     machine = facts.get("gpu", facts.get("processor", ""))
     words = [machine, *versions, *commit, facts.get("date", "")]
     footer = textwrap.fill(", ".join(filter(None, words)), 150)
     _ = figure.supxlabel(footer, fontsize=6, color="0.4")
 
 
-def _rivals(group: Group) -> list[str]:
-    """The runners that can be compared with torch, torch first; none without others."""
-    timed = [name for name, one in group.runners.items() if one.samples]
+def _rivals(measurement: Measurement) -> list[str]:
+    """Torch and the runners to compare with it; empty if either is missing."""
+    timed = [name for name, one in measurement.runners.items() if one.samples]
     others = [name for name in timed if name != TORCH]
     return [TORCH, *others] if TORCH in timed and others else []
 
 
-def _ratios(groups: list[Group]) -> "Figure":
+def _ratios(measurements: list[Measurement]) -> "Figure":
     """How many times as fast as torch, case by case."""
-    names = _in_order({name for group in groups for name in _rivals(group)})
-    figure, axes = _empty(height=1.6 + len(groups) * (0.16 + 0.1 * len(names)))
+    names = _in_order(
+        {name for measurement in measurements for name in _rivals(measurement)}
+    )
+    figure, axes = _empty(height=1.6 + len(measurements) * (0.16 + 0.1 * len(names)))
     for name in names:
         shift = (names.index(name) + 0.5) / len(names) * 0.8 - 0.4
         points = [
-            (k + shift, _ratio(group, group.runners[name]))
-            for k, group in enumerate(groups)
-            if name in _rivals(group)
+            (k + shift, _ratio(measurement, measurement.runners[name]))
+            for k, measurement in enumerate(measurements)
+            if name in _rivals(measurement)
         ]
         places, ranges = zip(*points, strict=True)
         _dots(axes, name, places, ranges)
     _ = axes.axvline(1.0, color="0.3", lw=1, zorder=0)
-    for k in range(1, len(groups)):
+    for k in range(1, len(measurements)):
         _ = axes.axhline(k - 0.5, color="0.9", lw=0.8, zorder=0)
-    axes.set_yticks(range(len(groups)), [group.key["case"] for group in groups])
-    axes.set_ylim(len(groups) - 0.5, -0.5)
+    axes.set_yticks(
+        range(len(measurements)),
+        [measurement.key["case"] for measurement in measurements],
+    )
+    axes.set_ylim(len(measurements) - 0.5, -0.5)
     axes.set_xscale("log")
     axes.set_xticks(_TICKS, [f"{tick:g}" for tick in _TICKS])
     axes.minorticks_off()
-    axes.set_xlim(*_limits(groups))
+    axes.set_xlim(*_limits(measurements))
     axes.set_xlabel("times as fast as torch; bars: 10-90 % of the samples")
-    _label(figure, axes, "Speed, torch = 1", groups[0])
+    _label(figure, axes, "Speed, torch = 1", measurements[0])
     return figure
 
 
-def _limits(groups: list[Group]) -> tuple[float, float]:
-    """What holds every bar, and ticks beside torch's line."""
-    ranges = [_ratio(g, g.runners[name]) for g in groups for name in _rivals(g)]
+def _limits(measurements: list[Measurement]) -> tuple[float, float]:
+    """Limits that show every bar, and ticks beside torch's line."""
+    ranges = [_ratio(g, g.runners[name]) for g in measurements for name in _rivals(g)]
     return (
         min(0.7, *(low for low, _, _ in ranges)) / 1.1,
         max(1.5, *(high for _, _, high in ranges)) * 1.1,
     )
 
 
-def _ratio(group: Group, timed: Timed) -> Range:
-    torch = group.runners[TORCH].median
+def _ratio(measurement: Measurement, timed: Timed) -> Range:
+    torch = measurement.runners[TORCH].median
     low, high = timed.spread
     return torch / high, torch / timed.median, torch / low
 
@@ -128,22 +135,26 @@ def _dots(axes: Any, name: str, places: Any, ranges: Any) -> None:
     _ = axes.errorbar(middle, places, xerr=_bars(ranges), ls="none", **_look(name))
 
 
-def _lines(curve: Curve, groups: list[Group]) -> dict[str, dict[int, Range]]:
-    """The quantity by size, for each runner that has it."""
-    names = [case.name for case in SWEEPS[curve.sweep]]
+def _values_by_runner(
+    curve: Curve, measurements: list[Measurement]
+) -> dict[str, dict[int, Range]]:
+    """The quantity of each runner that has it, by size."""
+    names = CASE_TAGS[curve.sweep]
     lines: dict[str, dict[int, Range]] = {}
-    for group in groups:
-        if group.key["case"] not in names:
+    for measurement in measurements:
+        if measurement.key["case"] not in names:
             continue
-        for timed in (one for one in group.runners.values() if one.samples):
-            value = curve.of(group, timed)
+        for timed in (one for one in measurement.runners.values() if one.samples):
+            value = curve.of(measurement, timed)
             if value is not None:
-                size = curve.size(CASES[group.key["case"]])
+                size = curve.size(ENTRIES[measurement.key["case"]].case)
                 lines.setdefault(timed.runner, {})[size] = value
     return lines
 
 
-def _curve(curve: Curve, lines: dict[str, dict[int, Range]], group: Group) -> "Figure":
+def _draw_curve(
+    curve: Curve, lines: dict[str, dict[int, Range]], measurement: Measurement
+) -> "Figure":
     figure, axes = _empty(height=4.2)
     for name in _in_order(lines):
         sizes, ranges = zip(*sorted(lines[name].items()), strict=True)
@@ -157,12 +168,12 @@ def _curve(curve: Curve, lines: dict[str, dict[int, Range]], group: Group) -> "F
     axes.set_xlabel(curve.along)
     axes.set_ylabel(curve.unit)
     axes.grid(visible=True, color="0.92")
-    _label(figure, axes, curve.title, group)
+    _label(figure, axes, curve.title, measurement)
     return figure
 
 
 def _ticks(axis: Any, values: list[float]) -> None:
-    """Plain numbers on a logarithmic axis, closer ones where little is shown."""
+    """Plain numbers on a logarithmic axis, closer together where the range is small."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     few = max(values) > 10 * min(values)
@@ -179,16 +190,18 @@ def _empty(height: float) -> tuple["Figure", Any]:
     return figure, figure.subplots()
 
 
-def _label(figure: "Figure", axes: Any, title: str, group: Group) -> None:
-    """A title, and the runners beside what is drawn, where they cover nothing."""
-    axes.set_title(f"{title}: {group.key['mode']}\n{where(group)}", fontsize=10)
+def _label(figure: "Figure", axes: Any, title: str, measurement: Measurement) -> None:
+    """A title, and a legend beside the axes, where it covers nothing."""
+    axes.set_title(
+        f"{title}: {measurement.key['mode']}\n{where(measurement)}", fontsize=10
+    )
     _ = figure.legend(
         *axes.get_legend_handles_labels(), loc="outside right upper", fontsize=7
     )
 
 
 def _bars(ranges: Any) -> list[list[float]]:
-    """How far a range goes below its middle, and above."""
+    """How far each range goes below its middle, and how far above."""
     return [
         [middle - low for low, middle, _ in ranges],
         [high - middle for _, middle, high in ranges],
@@ -197,7 +210,7 @@ def _bars(ranges: Any) -> list[list[float]]:
 
 def _look(name: str) -> dict[str, Any]:
     """A runner has the same colour and marker in every figure."""
-    place = _place(name)
+    place = _order(name)
     marker = _MARKERS[place % len(_MARKERS)]
     return {
         "label": name,
@@ -210,25 +223,29 @@ def _look(name: str) -> dict[str, Any]:
 
 
 def _in_order(names: Any) -> list[str]:
-    return sorted(names, key=lambda name: (_place(name), name))
+    return sorted(names, key=lambda name: (_order(name), name))
 
 
-def _place(name: str) -> int:
+def _order(name: str) -> int:
     return [*RUNNERS, name].index(name)
 
 
-def _step_seconds(group: Group, timed: Timed) -> Range:
-    steps = 1 if group.key["mode"] == "step" else CASES[group.key["case"]].steps
+def _step_seconds(measurement: Measurement, timed: Timed) -> Range:
+    steps = (
+        1
+        if measurement.key["mode"] == "step"
+        else ENTRIES[measurement.key["case"]].case.steps
+    )
     low, high = timed.spread
     return tuple(1e6 * a / steps for a in (low, timed.median, high))  # type: ignore[return-value]
 
 
 def _fact(
     scale: float, name: str, least: float = 0.0
-) -> Callable[[Group, Timed], Range | None]:
-    """A fact that a runner has, if it is more than `least`."""
+) -> Callable[[Measurement, Timed], Range | None]:
+    """A fact of each runner, if it is more than `least`."""
 
-    def of(_: Group, timed: Timed) -> Range | None:
+    def of(_: Measurement, timed: Timed) -> Range | None:
         value = timed.facts.get(name, 0) * scale
         return (value, value, value) if value > least else None
 

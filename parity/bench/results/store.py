@@ -1,9 +1,9 @@
-"""Results as JSON lines: everything that was measured, as soon as it was.
+"""Results as JSON lines: everything that is measured, as soon as it is.
 
 Each line has a `kind`. `run`: machine, versions, commit, settings and the rate of a
-product. `prepared`: what a runner's program cost to make, and its error. `sample`: one
-time. `skipped`: a runner that did not run, and why. `done`: all rounds of a work are
-there. What a run was interrupted in is measured again.
+product. `work`: what the lines below measure. `prepared`: what a runner's program cost
+to make, and its error. `sample`: one time. `skipped`: a runner that did not run, and
+why. `done`: all rounds of the work are there; without it, the work is measured again.
 """
 
 import json
@@ -47,18 +47,18 @@ class Timed:
 
     @property
     def wrong(self) -> bool:
-        """Whether its numbers are out of the budget."""
+        """Whether its numbers are outside the budget."""
         return self.skipped.startswith("wrong")
 
     @property
     def spread(self) -> tuple[float, float]:
-        """Where the middle eight of ten samples lie."""
+        """The range of the middle eight of ten samples."""
         low, high = np.quantile(self.samples, (0.1, 0.9))
         return float(low), float(high)
 
 
 @dataclass
-class Group:
+class Measurement:
     """All runners of a work, measured round by round."""
 
     key: dict[str, Any]
@@ -78,7 +78,7 @@ class Group:
         return max((len(timed.samples) for timed in self.runners.values()), default=0)
 
     def covers(self, runners: Collection[str], rounds: int, seconds: float) -> bool:
-        """Whether it has these runners, so many samples of them, and so long ones."""
+        """Whether it has these runners, with as many samples, at least as long."""
         timed = any(one.samples for one in self.runners.values())
         enough = self.rounds >= rounds or not timed
         long = self.run["settings"].get("seconds", 0.0) >= seconds
@@ -100,11 +100,11 @@ def append(path: Path | None, line: Line) -> None:
         _ = file.write(json.dumps(jsonable(line), allow_nan=False) + "\n")
 
 
-def read(path: Path) -> list[Line]:
+def read_lines(path: Path) -> list[Line]:
     """The lines of a file of results.
 
     Raises:
-        ValueError: If one of them, but a last one cut off, is none of ours.
+        ValueError: If a line is none of ours; a last line may be cut off.
     """
     *whole, last = path.read_text("utf-8", "replace").split("\n")
     found = []
@@ -119,10 +119,10 @@ def read(path: Path) -> list[Line]:
 
 
 def read_to_continue(path: Path) -> list[Line]:
-    """The lines of a file that is added to: a last one cut off is taken away."""
+    """The lines of a file that is to be continued; a last line cut off is removed."""
     if not path.is_file():
         return []
-    found = read(path)
+    found = read_lines(path)
     text = path.read_bytes()
     if text and not text.endswith(b"\n"):
         _ = path.write_bytes(text[: text.rfind(b"\n") + 1])
@@ -145,35 +145,37 @@ def _not_ours(path: Path, number: int) -> ValueError:
     )
 
 
-def groups(lines: Iterable[Line]) -> list[Group]:
-    """The finished measurements, the last of each, in the order they were begun."""
-    finished: dict[tuple, Group] = {}
-    for group in list(_all(lines)):  # a later line says whether it is done
-        if group.done:
-            _ = finished.pop(group.identity, None)
-            finished[group.identity] = group
+def measurements(lines: Iterable[Line]) -> list[Measurement]:
+    """The finished measurements, the last of each work, in the order of the file."""
+    finished: dict[tuple, Measurement] = {}
+    for measurement in list(_all(lines)):  # a later line says whether it is done
+        if measurement.done:
+            _ = finished.pop(measurement.identity, None)
+            finished[measurement.identity] = measurement
     return list(finished.values())
 
 
-def _all(lines: Iterable[Line]) -> Iterator[Group]:
+def _all(lines: Iterable[Line]) -> Iterator[Measurement]:
     run: Line = {}
-    group: Group | None = None
+    measurement: Measurement | None = None
     for line in lines:
         if line["kind"] == "run":
             run = line
         elif line["kind"] == "work":
-            group = Group({name: line[name] for name in KEY}, run, line["flops"])
-            yield group
-        elif group is not None:
-            _take(group, line)
+            measurement = Measurement(
+                {name: line[name] for name in KEY}, run, line["flops"]
+            )
+            yield measurement
+        elif measurement is not None:
+            _take(measurement, line)
 
 
-def _take(group: Group, line: Line) -> None:
+def _take(measurement: Measurement, line: Line) -> None:
     if line["kind"] == "done":
-        group.done = True
+        measurement.done = True
         return
     name = line["runner"]
-    timed = group.runners.setdefault(name, Timed(name))
+    timed = measurement.runners.setdefault(name, Timed(name))
     if line["kind"] == "sample":
         timed.samples.append(line["seconds"])
         return

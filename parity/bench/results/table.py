@@ -1,10 +1,9 @@
 """The results for a reader: a table for each measurement, and ratios over all."""
 
-import re
 from math import exp, log
 
-from parity.bench.results.store import Group, Timed
-from parity.bench.runner import OURS, TORCH
+from parity.bench.results.store import Measurement, Timed
+from parity.bench.runners import FLAX, OURS, RUNNERS, TORCH, family_of
 
 HEADER = (
     "runner",
@@ -16,54 +15,55 @@ HEADER = (
     "memory",
     "error",
 )
-FLAX = ("linen ", "nnx ")
-_DIVIDED = re.compile(r" (devices|shard_map)")
-
-
 LEGEND = (
     "torch / it: torch's time over this one's, so above 1 it is faster; of product "
-    "rate: operations a second, of those of one large product; memory: what a call "
-    "takes of a GPU's, or what the process grows by; error: in roundings of the type."
+    "rate: its operations a second over those of one large product; memory: what a "
+    "call takes on a GPU, or what the process grows by; error: in roundings of the "
+    "type."
 )
 
 
-def title(group: Group) -> str:
+def title(measurement: Measurement) -> str:
     """The work and where it ran."""
-    return f"{group.key['case']}, {group.key['mode']}: {where(group)}"
+    return f"{measurement.key['case']}, {measurement.key['mode']}: {where(measurement)}"
 
 
-def where(group: Group) -> str:
+def where(measurement: Measurement) -> str:
     """The type, the device and the cores."""
-    key = group.key
+    key = measurement.key
     plural = "" if key["cores"] == 1 else "s"
     cores = f"{key['cores']} core{plural}" if key["device"] == "cpu" else ""
     tf32 = "" if key["precision"] == "highest" else f"{key['precision']} precision"
     return ", ".join(filter(None, (key["dtype"], key["device"], cores, tf32)))
 
 
-def alike(groups: list[Group]) -> list[list[Group]]:
-    """The groups that differ in nothing but the case, together."""
-    found: dict[tuple[str, str], list[Group]] = {}
-    for group in groups:
-        found.setdefault((group.key["mode"], where(group)), []).append(group)
+def alike(measurements: list[Measurement]) -> list[list[Measurement]]:
+    """The measurements in lists that differ only in the case."""
+    found: dict[tuple[str, str], list[Measurement]] = {}
+    for measurement in measurements:
+        found.setdefault((measurement.key["mode"], where(measurement)), []).append(
+            measurement
+        )
     return list(found.values())
 
 
-def rows(group: Group) -> list[list[str]]:
+def rows(measurement: Measurement) -> list[list[str]]:
     """A row for each runner that was timed, the fastest first."""
-    timed = [a for a in group.runners.values() if a.samples]
-    return [_row(group, a) for a in sorted(timed, key=lambda a: a.median)]
+    timed = [a for a in measurement.runners.values() if a.samples]
+    return [_cells(measurement, a) for a in sorted(timed, key=lambda a: a.median)]
 
 
-def left_out(group: Group) -> list[str]:
+def left_out(measurement: Measurement) -> list[str]:
     """A line for each runner that was not timed: why."""
-    return [f"{a.runner}: {a.skipped}" for a in group.runners.values() if a.skipped]
+    return [
+        f"{a.runner}: {a.skipped}" for a in measurement.runners.values() if a.skipped
+    ]
 
 
-def _row(group: Group, timed: Timed) -> list[str]:
-    facts, rate = timed.facts, group.run.get("product_rate")
-    share = f"{group.flops / timed.median / rate:.0%}" if rate else ""
-    ratio = group.ratio(timed.runner, TORCH)
+def _cells(measurement: Measurement, timed: Timed) -> list[str]:
+    facts, rate = timed.facts, measurement.run.get("product_rate")
+    share = f"{measurement.flops / timed.median / rate:.0%}" if rate else ""
+    ratio = measurement.ratio(timed.runner, TORCH)
     low, high = timed.spread
     compiling = facts.get("compile_seconds")
     return [
@@ -86,27 +86,32 @@ def seconds(value: float) -> str:
     return f"{value / 1e-6:.3g} us"
 
 
-def best_flax(group: Group) -> str | None:
-    """The fastest of Flax's runners."""
-    timed = [
-        a for a in group.runners.values() if a.samples and a.runner.startswith(FLAX)
-    ]
-    return min(timed, key=lambda a: a.median).runner if timed else None
+def fastest(measurement: Measurement, family: str) -> str | None:
+    """The fastest runner of a family."""
+    times = {
+        name: timed.median
+        for name, timed in measurement.runners.items()
+        if timed.samples and family_of(name) == family
+    }
+    return min(times, key=times.__getitem__, default=None)
 
 
-def ratios(groups: list[Group], runner: str, other: str | None) -> dict[str, float]:
-    """How many times longer `other` takes than `runner`, by case; Flax's best if None.
+def ratios(
+    measurements: list[Measurement], runner: str, rivals: str
+) -> dict[str, float]:
+    """How many times longer the fastest of a family takes than `runner`, by case.
 
-    A work that `runner` cannot do is that of the one which does not divide the batch,
-    since that is what a user of it gets: a batch of one row is not divided.
+    Where `runner` cannot divide the batch, the undivided runner counts: that is what a
+    user of it gets.
     """
-    found, undivided = {}, _DIVIDED.sub("", runner)
-    for group in groups:
-        ours = runner if group.ratio(runner, runner) else undivided
-        rival = other or best_flax(group)
-        ratio = None if rival is None else group.ratio(ours, rival)
+    found = {}
+    undivided = RUNNERS[runner].undivided if runner in RUNNERS else ""
+    for measurement in measurements:
+        ours = runner if measurement.ratio(runner, runner) else undivided
+        rival = fastest(measurement, rivals)
+        ratio = None if rival is None else measurement.ratio(ours, rival)
         if ratio is not None:
-            found[group.key["case"]] = ratio
+            found[measurement.key["case"]] = ratio
     return found
 
 
@@ -115,14 +120,14 @@ def geometric_mean(values: list[float]) -> float:
     return exp(sum(map(log, values)) / len(values)) if values else float("nan")
 
 
-def sentences(groups: list[Group]) -> list[str]:
-    """The ratios over works that differ in the case alone, and the worst of each."""
+def sentences(measurements: list[Measurement]) -> list[str]:
+    """The ratios over works that differ only in the case, and the worst of each."""
     found = []
-    for some in alike(groups):
+    for some in alike(measurements):
         start = f"{some[0].key['mode']}, {where(some[0])}"
-        for runner in _ours(some):
-            for other, name in ((TORCH, "torch"), (None, "the fastest of Flax")):
-                each = ratios(some, runner, other)
+        for runner in _our_runners(some):
+            for rivals, name in ((TORCH, "torch"), (FLAX, "the fastest of Flax")):
+                each = ratios(some, runner, rivals)
                 if each:
                     found.append(f"{start}: {runner} is {_summary(each, name)}")
     return found
@@ -138,6 +143,8 @@ def _summary(each: dict[str, float], name: str) -> str:
     )
 
 
-def _ours(groups: list[Group]) -> list[str]:
-    names = {a.runner for group in groups for a in group.runners.values() if a.samples}
-    return sorted(name for name in names if name.startswith(OURS))
+def _our_runners(measurements: list[Measurement]) -> list[str]:
+    timed = {
+        one.runner for m in measurements for one in m.runners.values() if one.samples
+    }
+    return sorted(name for name in timed if family_of(name) == OURS)

@@ -1,4 +1,4 @@
-"""Processes that begin anew, with variables of their own."""
+"""Processes that start afresh, with environment variables of their own."""
 
 import multiprocessing
 import os
@@ -9,8 +9,8 @@ SPAWN = multiprocessing.get_context("spawn")
 
 
 @contextmanager
-def given(variables: Mapping[str, str]) -> Iterator[None]:
-    """What is started in here has these variables."""
+def with_variables(variables: Mapping[str, str]) -> Iterator[None]:
+    """Processes that are started inside have these environment variables."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:

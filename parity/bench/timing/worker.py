@@ -11,26 +11,27 @@ from typing import Any
 
 import jax
 
-from parity.bench.runner import Maker, Program, Unsupported, build_with
+from parity.bench.expected import Expected, sparse, worst
+from parity.bench.program import Program, Unsupported
+from parity.bench.runners import Runner
 from parity.bench.settings import Settings
-from parity.bench.verify import Expected, sparse, worst
 from parity.bench.works import Work
 
 # Calls before the first sample: caches, the allocator and the clock of the processor.
 WARM_UP = 3
 
 
-def serve(maker: Maker, pipe: Connection) -> None:
+def serve(runner: Runner, pipe: Connection) -> None:
     """Answer the parent's requests until it closes the pipe."""
     _ = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its processes
-    runner = _Runner(maker)
+    worker = _Worker(runner)
     while True:
         try:
             request, *arguments = pipe.recv()
         except EOFError:
             return
         try:
-            pipe.send((True, getattr(runner, request)(*arguments)))
+            pipe.send((True, getattr(worker, request)(*arguments)))
         except Unsupported as error:
             pipe.send((False, f"unsupported: {error}"))
         except Exception as error:  # noqa: BLE001 - whatever a library raises is told
@@ -38,9 +39,11 @@ def serve(maker: Maker, pipe: Connection) -> None:
             pipe.send((False, f"failed: {type(error).__name__}: {first}"))
 
 
-class _Runner:
-    def __init__(self, maker: Maker) -> None:
-        self.maker = maker
+class _Worker:
+    """What the parent asks for, by the names of the methods."""
+
+    def __init__(self, runner: Runner) -> None:
+        self.runner = runner
         self.program: Program | None = None
         self.calls = 1
         self.settings = Settings()
@@ -48,11 +51,11 @@ class _Runner:
     def prepare(
         self, work: Work, settings: Settings, expected: Expected
     ) -> dict[str, Any]:
-        """Build and verify; the facts, among them the error in roundings."""
+        """Build and verify a program: its facts, with the error in roundings."""
         self.program, self.settings = None, settings
         jax.config.update("jax_enable_x64", work.case.dtype == "float64")
-        build, problem = build_with(self.maker), work.case.draw()
-        self.program = program = build(work, problem, settings)
+        problem = work.case.draw()
+        self.program = program = self.runner.build(work, problem, settings)
         first_call = self._time(1)
         peak_bytes = self._growth() if program.peak is None else program.peak()
         values = program.values(sparse(problem, expected.rows))
@@ -68,11 +71,11 @@ class _Runner:
         }
 
     def sample(self) -> float:
-        """Seconds of a call, over as many as make a sample."""
+        """Seconds of a call, the mean of as many as fill a sample."""
         return self._time(self.calls)
 
     def _growth(self) -> int:
-        """Bytes that the process grows by in a call; the first one loads code, too."""
+        """Bytes that the process grows by in a call; the first call loads code, too."""
         _forget_memory()
         before = _memory("VmRSS")
         _ = self._time(1)
@@ -93,7 +96,7 @@ class _Runner:
 
 
 def _forget_memory() -> None:
-    """Give back what is free, and forget the peak, where the system lets a process."""
+    """Give free memory back to the system, and reset the peak, where possible."""
     _ = gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it
     if trim is not None:
@@ -104,7 +107,7 @@ def _forget_memory() -> None:
 
 
 def _memory(field: str) -> int:
-    """Bytes of a field of the process's status; 0 where the system has none."""
+    """Bytes in a field of the process's status; 0 where the system has no such file."""
     path = Path("/proc/self/status")
     lines = path.read_text("ascii", "replace").splitlines() if path.exists() else []
     found = [int(line.split()[1]) for line in lines if line.startswith(f"{field}:")]

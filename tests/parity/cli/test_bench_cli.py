@@ -7,22 +7,24 @@ import pytest
 
 from parity.__main__ import main
 from parity.bench.results import plots, table
-from parity.bench.runner import RUNNERS, build_with
-from parity.bench.works import CASES, SWEEPS, TAGS, select
+from parity.bench.runners import FLAX, RUNNER_TAGS, RUNNERS, TORCH, runners_of
+from parity.bench.works import CASE_TAGS, ENTRIES, works_of
 from parity.machine import cores_here
 from tests.given import ROOT
-from tests.given.results import groups, lines, stored
+from tests.given.results import lines, measurements, stored
 
 
 def test_a_table_has_the_fastest_first_and_ratios_to_torch():
-    (group,) = groups(lines({"torch": [2e-3], "lstm_jax": [1e-3], "keras": "wrong: x"}))
-    assert table.title(group) == "article, forward: float32, cpu, 1 core"
-    assert table.rows(group) == [
+    (measurement,) = measurements(
+        lines({"torch": [2e-3], "lstm_jax": [1e-3], "keras": "wrong: x"})
+    )
+    assert table.title(measurement) == "article, forward: float32, cpu, 1 core"
+    assert table.rows(measurement) == [
         ["lstm_jax", "1 ms", "1 ms to 1 ms", "2.00", "400%", "0.50 s", "2 MB", "1"],
         ["torch", "2 ms", "2 ms to 2 ms", "1.00", "200%", "0.50 s", "2 MB", "1"],
     ]
-    assert table.left_out(group) == ["keras: wrong: x"]
-    assert group.ratio("keras", "torch") is None
+    assert table.left_out(measurement) == ["keras: wrong: x"]
+    assert measurement.ratio("keras", "torch") is None
 
 
 def test_seconds_have_a_unit_that_fits():
@@ -31,9 +33,9 @@ def test_seconds_have_a_unit_that_fits():
 
 
 def test_a_title_says_where():
-    (gpu,) = groups(lines({}, device="gpu", precision="default"))
+    (gpu,) = measurements(lines({}, device="gpu", precision="default"))
     assert table.where(gpu) == "float32, gpu, default precision"
-    (two,) = groups(lines({}, cores=2))
+    (two,) = measurements(lines({}, cores=2))
     assert table.where(two) == "float32, cpu, 2 cores"
 
 
@@ -44,12 +46,12 @@ def test_the_geometric_mean():
 
 def test_sentences_compare_what_differs_in_the_case_alone():
     linen, nnx = "linen LSTMCell", "nnx LSTMCell"
-    found = groups(
+    found = measurements(
         lines({"torch": [2.0], "lstm_jax": [1.0], linen: [3.0], nnx: [4.0]}),
         lines({"torch": [8.0], "lstm_jax": [1.0]}, case="small"),
         lines({"torch": [1.0], "lstm_jax": [2.0]}, cores=2),
     )
-    assert table.best_flax(found[0]) == linen
+    assert table.fastest(found[0], FLAX) == linen
     one = "forward, float32, cpu, 1 core: lstm_jax is"
     two, mean = one.replace("1 core", "2 cores"), "in the geometric mean of 2 cases"
     assert table.sentences(found) == [
@@ -62,9 +64,9 @@ def test_sentences_compare_what_differs_in_the_case_alone():
 def test_a_batch_that_cannot_be_divided_counts_undivided():
     times = {"torch": [3.0], "lstm_jax": [1.0], "lstm_jax 512": [0.75]}
     divided = {"lstm_jax devices": [0.5], "lstm_jax shard_map 512": [0.25]}
-    found = groups(lines(times | divided), lines(times, case="small"))
+    found = measurements(lines(times | divided), lines(times, case="small"))
     for runner, small in (("devices", 3.0), ("shard_map 512", 4.0)):
-        ratios = table.ratios(found, f"lstm_jax {runner}", "torch")
+        ratios = table.ratios(found, f"lstm_jax {runner}", TORCH)
         assert ratios == {
             "article": 3.0 / divided[f"lstm_jax {runner}"][0],
             "small": small,
@@ -77,11 +79,11 @@ def test_a_batch_that_cannot_be_divided_counts_undivided():
 BAD = {
     "--case nothing": (
         "--case 'nothing' must be a case or a tag: there are the cases "
-        f"{', '.join(CASES)} and the tags {', '.join(TAGS)}. Use one of these."
+        f"{', '.join(ENTRIES)} and the tags {', '.join(CASE_TAGS)}. Use one of these."
     ),
     "--runner nothing": (
-        f"--runner 'nothing' must be one of {', '.join(RUNNERS)}: these are the ones "
-        "there are. Use one of them."
+        "--runner 'nothing' must be a runner or a tag: there are the runners "
+        f"{', '.join(RUNNERS)} and the tags {', '.join(RUNNER_TAGS)}. Use one of these."
     ),
     "--cores 9999": (
         f"--cores 9999 must be at most {len(cores_here())}: these are the cores of "
@@ -167,6 +169,7 @@ def test_cases_and_runners_are_listed(capsys):
     out = capsys.readouterr().out
     assert "quick: article, small\n" in out
     assert f"runners: {', '.join(RUNNERS)}\n" in out
+    assert "runners quick: lstm_jax, torch, linen OptimizedLSTMCell\n" in out
 
 
 def test_help_fits_a_screen_and_shows_an_example(capsys, monkeypatch):
@@ -180,19 +183,38 @@ def test_help_fits_a_screen_and_shows_an_example(capsys, monkeypatch):
 
 
 def test_a_tag_names_cases_and_a_case_comes_once():
-    found = select(["quick", "article", "H=32"], ["step"], "bfloat16")
+    found = works_of(["quick", "article", "H=32"], ["step"], "bfloat16")
     assert [work.case.name for work in found] == ["article", "small", "H=32"]
     assert {(work.mode, work.case.dtype) for work in found} == {("step", "bfloat16")}
-    assert [work.mode for work in select(["streaming", "small"], None)] == [
+    assert [work.mode for work in works_of(["streaming", "small"])] == [
         "step",
         "forward",
         "backward",
     ]
 
 
-@pytest.mark.parametrize("name", ["lstm_jax", "torch", "nnx LSTMCell"])
-def test_a_runner_is_built_by_its_name(name):
-    assert callable(build_with(RUNNERS[name]))
+def test_a_tag_names_runners_and_a_runner_comes_once():
+    quick = ["lstm_jax", "torch", "linen OptimizedLSTMCell"]
+    assert runners_of(["torch", "quick"]) == ["torch", quick[0], quick[2]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "tag"),
+    [
+        ([], "cpu"),
+        (["--device", "gpu"], "gpu"),
+        (["--device", "gpu", "--quick"], "quick"),
+    ],
+)
+def test_the_runners_of_the_device_are_timed_where_none_is_named(
+    arguments, tag, monkeypatch
+):
+    plans = []
+    monkeypatch.setattr(
+        "parity.cli.bench.measure", lambda plan, *_: plans.append(plan) or []
+    )
+    assert main(["bench", *arguments]) == 0
+    assert plans[0].runners == RUNNER_TAGS[tag]
 
 
 # Figures.
@@ -202,10 +224,12 @@ def swept(mode):
     """Results of every sweep: in seconds, and with facts."""
     return [
         line
-        for k, case in enumerate(case for tag in SWEEPS.values() for case in tag)
+        for k, case in enumerate(
+            case for tag in ("hidden", "batch", "steps") for case in CASE_TAGS[tag]
+        )
         for line in lines(
             {"torch": [1e-3 * (k + 1)] * 2, "lstm_jax": [1e-3, 3e-3], "keras": "wrong"},
-            case=case.name,
+            case=case,
             mode=mode,
         )
     ]
@@ -229,16 +253,16 @@ def test_every_figure_is_drawn_and_told(tmp_path, capsys):
 
 
 def test_only_what_has_results_is_drawn(tmp_path):
-    alone = groups(lines({"lstm_jax": [1.0]}))
+    alone = measurements(lines({"lstm_jax": [1.0]}))
     assert plots.draw(alone, tmp_path) == []
-    both = groups(lines({"torch": [1.0], "lstm_jax": [1.0]}, device="gpu"))
+    both = measurements(lines({"torch": [1.0], "lstm_jax": [1.0]}, device="gpu"))
     (path,) = plots.draw(both, tmp_path)
     assert path.name == "ratio-forward-float32-gpu.png"
 
 
 def test_a_curve_has_its_values():
     hidden, *_ = plots.CURVES
-    found = plots._lines(hidden, groups(swept("forward")))
+    found = plots._values_by_runner(hidden, measurements(swept("forward")))
     low, middle, high = found["lstm_jax"][64]  # two milliseconds for 64 steps
     assert (low, middle, high) == pytest.approx((1200 / 64, 2000 / 64, 2800 / 64))
     assert sorted(found["torch"]) == [32, 64, 128, 256, 512]

@@ -5,7 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from parity.bench.verify import RATE, expect, oracle_of, rows_of, sparse, worst
+from parity.bench.expected import (
+    LEARNING_RATE,
+    exact_rows,
+    expect,
+    rows_of,
+    sparse,
+    worst,
+)
 from parity.bench.works import Work
 from parity.judge import tolerance
 from parity.judge.cases import Case
@@ -21,7 +28,7 @@ def work_of(mode, case=TINY):
 def right(mode):
     """What the oracle itself gives a work, rounded, as a runner's numbers."""
     problem = TINY.draw()
-    expected = expect(work_of(mode), oracle_of(problem))
+    expected = expect(work_of(mode), exact_rows(problem))
     whole = of_oracle(sparse(problem, expected.rows))
     label = {"d_": "all"}
     found = {
@@ -31,7 +38,9 @@ def right(mode):
     }
     if mode == "train":
         return expected, {
-            name: (a - RATE * whole[f"d_{name}", "all"].value).astype(np.float32)
+            name: (a - LEARNING_RATE * whole[f"d_{name}", "all"].value).astype(
+                np.float32
+            )
             for name, a in problem.params.items()
         }
     gradients = mode == "backward"

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from lstm_jax.backends import xla
-from lstm_jax.scan.gates import Options
-from parity.bench import rate
-from parity.bench.peers import harness, ours
-from parity.bench.peers.harness import peak_of
-from parity.bench.runner import RUNNERS, Unsupported, build_with
+from parity.bench import jax_program, rate
+from parity.bench.expected import expect, sparse, worst
+from parity.bench.jax_program import peak_of
+from parity.bench.peers import ours
+from parity.bench.program import Unsupported
+from parity.bench.runners import RUNNERS
 from parity.bench.settings import Settings
-from parity.bench.timing.ahead import expecting, values_of
-from parity.bench.timing.rounds import Plan, Processes, measure
-from parity.bench.verify import expect, sparse, worst
-from parity.bench.works import Work, select
+from parity.bench.timing.ahead import exact_of_case, expecting
+from parity.bench.timing.processes import Processes
+from parity.bench.timing.rounds import Plan, measure
+from parity.bench.works import Work, works_of
 from parity.judge import tolerance
 from parity.judge.cases import Case
 
@@ -86,8 +86,8 @@ def error(params):
     """That of torch with other weights, in roundings of float32."""
     problem = TINY.case.draw()
     problem = problem._replace(params=problem.params | params)
-    expected = expect(TINY, values_of(TINY.case))
-    program = build_with(RUNNERS["torch"])(TINY, problem, Settings())
+    expected = expect(TINY, exact_of_case(TINY.case))
+    program = RUNNERS["torch"].build(TINY, problem, Settings())
     return worst(TINY, program.values(sparse(problem, expected.rows)), expected)[0]
 
 
@@ -114,9 +114,9 @@ def test_the_oracle_is_asked_once_for_a_case(processes, monkeypatch):
     works = [Work(case=TINY.case, mode=mode) for mode in ("forward", "backward")]
     with expecting(works, processes) as given:
         for work in works:
-            assert_same(given(work), expect(work, values_of(work.case)))
+            assert_same(given(work), expect(work, exact_of_case(work.case)))
         if not processes:
-            monkeypatch.setattr("parity.bench.timing.ahead.oracle_of", pytest.fail)
+            monkeypatch.setattr("parity.bench.timing.ahead.exact_rows", pytest.fail)
             _ = given(works[0])
 
 
@@ -136,32 +136,17 @@ def test_on_a_gpu_errors_are_judged_as_tf32s(monkeypatch):
     monkeypatch.setattr("parity.bench.timing.rounds._ahead", lambda _: 0)
     found = []
     for settings in (TF32, GPU):
-        works = select(["article"], ["forward"])
+        works = works_of(["article"], ["forward"])
         plan = Plan(works=works, runners=["torch"], settings=settings, rounds=1)
-        (group,) = measure(plan, lambda: {"kind": "run"}, lambda _: None)
-        found.append(group.runners["torch"].skipped)
+        (measurement,) = measure(plan, lambda: {"kind": "run"}, lambda _: None)
+        found.append(measurement.runners["torch"].skipped)
     assert found[0] == ""
     assert found[1].startswith("wrong: ys is 1e+03 roundings from exact")
 
 
-def test_only_a_gpu_has_loops_that_are_not_rolled():
-    build = build_with(RUNNERS["lstm_jax rolled"])
-    with pytest.raises(Unsupported, match=r"^the loops of this device are rolled$"):
-        _ = build(TINY, TINY.case.draw(), Settings())
-
-
-def test_a_rolled_runner_has_one_step_in_a_loop_for_every_work(monkeypatch):
-    monkeypatch.setattr(xla, "DEVICES", {"gpu": Options(unroll=4)})
-    build = build_with(RUNNERS["lstm_jax rolled"])
-    for _ in range(2):
-        program = build(TINY, TINY.case.draw(), Settings(device="gpu"))
-        assert xla.DEVICES == {}
-        assert "ys" in program.values(TINY.case.draw())
-
-
 def test_a_gpu_has_no_vectors_of_a_cpu():
     with pytest.raises(Unsupported, match=r"^a GPU has no vectors of so many bits$"):
-        _ = build_with(RUNNERS["lstm_jax 512"])(TINY, TINY.case.draw(), GPU)
+        _ = RUNNERS["lstm_jax 512"].build(TINY, TINY.case.draw(), GPU)
 
 
 def test_the_compiler_is_told_the_bits_of_a_vector(monkeypatch):
@@ -169,9 +154,9 @@ def test_the_compiler_is_told_the_bits_of_a_vector(monkeypatch):
 
     def program(model, *others):
         told.append(model.compiler)
-        return harness.program(model, *others)
+        return jax_program.program(model, *others)
 
     monkeypatch.setattr(ours, "program", program)
     for name in ("lstm_jax", "lstm_jax 512"):
-        _ = build_with(RUNNERS[name])(TINY, TINY.case.draw(), Settings())
+        _ = RUNNERS[name].build(TINY, TINY.case.draw(), Settings())
     assert told == [{}, {"xla_cpu_prefer_vector_width": 512}]

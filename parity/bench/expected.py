@@ -1,8 +1,8 @@
-"""Right, before fast: a runner's numbers against the oracle's.
+"""What a runner must give: its numbers are compared with the oracle's, then timed.
 
 The oracle is slow, so a few rows of the batch are compared: outputs row by row, and the
-gradients of the parameters with weights of zero on every other row's outputs. The rows
-lie across the whole batch, so that what is summed over devices is summed.
+gradients of the parameters with cotangents of zero for every other row. The rows lie
+across the whole batch, so that sums over devices are checked too.
 """
 
 from collections.abc import Mapping
@@ -14,30 +14,28 @@ from parity.bench.works import Work
 from parity.judge import tolerance
 from parity.judge.cases import Cotangents, Problem
 from parity.judge.exact import of_oracle
-from parity.judge.tensors import Key
+from parity.judge.tensors import Array, Key
 from parity.judge.tolerance import Exact
 
-Array = np.ndarray
-
 ROWS = 3
-# The rate of the steps of gradient descent of `train`: large enough for a wrong
-# gradient to show in the parameters.
-RATE = 0.01
+# Of the steps of gradient descent of `train`: large enough for a wrong gradient to show
+# in the parameters.
+LEARNING_RATE = 0.01
 
 
 class Expected(NamedTuple):
-    """What a runner must give for a work."""
+    """What a runner must give for a work, in these rows of the batch."""
 
     rows: list[int]
     values: dict[str, Exact]
 
 
-class Values(NamedTuple):
+class ExactRows(NamedTuple):
     """The oracle's numbers of a few rows, and the parameters they belong to."""
 
     rows: list[int]
     params: Mapping[str, Array]
-    found: dict[Key, Exact]
+    values: dict[Key, Exact]
 
 
 def rows_of(problem: Problem) -> list[int]:
@@ -46,42 +44,37 @@ def rows_of(problem: Problem) -> list[int]:
     return sorted({int(k) for k in np.linspace(0, batch - 1, ROWS)})
 
 
-def oracle_of(problem: Problem) -> Values:
-    """The oracle's numbers for the rows that are compared: most of the time."""
+def exact_rows(problem: Problem) -> ExactRows:
+    """Run the oracle on the rows that are compared: this takes most of the time."""
     rows = rows_of(problem)
     few = problem._replace(
         xs=problem.xs[:, rows],
         resets=None if problem.resets is None else problem.resets[:, rows],
         cotangents=Cotangents(*(a[:1, :, rows] for a in problem.cotangents)),
     )
-    return Values(rows, problem.params, of_oracle(few))
+    return ExactRows(rows, problem.params, of_oracle(few))
 
 
-def expect(work: Work, values: Values) -> Expected:
+def expect(work: Work, exact: ExactRows) -> Expected:
     """What a runner must give for a work, of the oracle's numbers of its case."""
-    rows, params, found = values
-    outputs = {name: a for (name, which), a in found.items() if not which}
-    gradients = {name: a for (name, which), a in found.items() if which == "all"}
+    rows, params, values = exact
+    outputs = {name: a for (name, which), a in values.items() if not which}
+    gradients = {name: a for (name, which), a in values.items() if which == "all"}
     if work.mode in ("forward", "step"):
         return Expected(rows, outputs)
     if work.mode == "backward":
         return Expected(rows, outputs | gradients)
-    return Expected(
-        rows,
-        {
-            name: _descended(value, gradients[f"d_{name}"])
-            for name, value in params.items()
-        },
-    )
+    after = {k: _descended(a, gradients[f"d_{k}"]) for k, a in params.items()}
+    return Expected(rows, after)
 
 
 def _descended(value: Array, gradient: Exact) -> Exact:
-    after = value.astype(gradient.value.dtype) - RATE * gradient.value
-    return Exact(after, RATE * gradient.noise, gradient.steps)
+    after = value.astype(gradient.value.dtype) - LEARNING_RATE * gradient.value
+    return Exact(after, LEARNING_RATE * gradient.noise, gradient.steps)
 
 
 def sparse(problem: Problem, rows: list[int]) -> Problem:
-    """The problem with weights of zero on the outputs of all other rows."""
+    """The problem with cotangents of zero for all other rows."""
     others = np.setdiff1d(np.arange(problem.xs.shape[1]), rows)
 
     def cleared(array: Array) -> Array:
@@ -97,19 +90,19 @@ def worst(
 ) -> tuple[float, str]:
     """The largest error in roundings, and the tensor that has it.
 
-    What is missing is infinitely wrong. A runner need not give the biases: one with a
-    single bias has no second gradient.
+    A tensor that is missing is infinitely wrong, but for the biases: a library with one
+    bias has no second gradient.
     """
     needed = {"ys"} if work.mode == "step" else set(expected.values)
     missing = {name for name in needed - set(values) if "bias" not in name}
     errors = dict.fromkeys(sorted(missing), float("inf"))
     for name, found in values.items():
-        errors[name] = _error(work, name, found, expected)
+        errors[name] = _roundings(work, name, found, expected)
     name = max(errors, key=errors.__getitem__)
     return errors[name], name
 
 
-def _error(work: Work, name: str, found: Array, expected: Expected) -> float:
+def _roundings(work: Work, name: str, found: Array, expected: Expected) -> float:
     by_row = name in ("ys", "h_n", "c_n", "d_xs")
     actual = found[:, expected.rows] if by_row else found
     # A library may keep the cell in a smaller type than ours: its numbers count.

@@ -1,0 +1,43 @@
+"""The frameworks: a row for each. Add one by a file beside this one, and a row here."""
+
+from parity.frameworks import cudnn, equinox, flax, haiku, keras, torch
+from parity.frameworks.cells import of_cell
+from parity.frameworks.framework import Framework, Library
+from parity.frameworks.layers import layers_of, params_of
+from parity.frameworks.layouts import LAYOUTS
+
+_FLAX, _JAX = Library("flax"), Library("jax")
+_ROWS = (
+    Framework(
+        name="torch",
+        layout=LAYOUTS["torch"],
+        library=Library("torch"),
+        store=params_of,
+        load=layers_of,
+        run=torch.run_module,
+        differentiate=torch.differentiate,
+    ),
+    *(
+        of_cell(f"linen {kind}", flax.FLAX, _FLAX, flax.linen_cell(kind))
+        for kind in ("LSTMCell", "OptimizedLSTMCell")
+    ),
+    of_cell("nnx LSTMCell", flax.FLAX, _FLAX, flax.nnx_cell("LSTMCell")),
+    of_cell(
+        "nnx OptimizedLSTMCell",
+        flax.NNX_OPTIMIZED,
+        _FLAX,
+        flax.nnx_cell("OptimizedLSTMCell"),
+    ),
+    of_cell("haiku", haiku.HAIKU, Library("haiku", "dm-haiku"), haiku.CELL),
+    of_cell("equinox", equinox.EQUINOX, Library("equinox"), equinox.CELL),
+    of_cell("keras", keras.KERAS, Library("keras"), keras.CELL),
+    Framework(
+        name="cudnn",
+        layout=cudnn.CUDNN,
+        library=_JAX,
+        store=cudnn.store,
+        load=cudnn.load,
+        run=cudnn.run_kernel,
+    ),
+)
+FRAMEWORKS = {row.name: row for row in _ROWS}

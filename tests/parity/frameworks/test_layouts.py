@@ -1,0 +1,58 @@
+"""What is said of a layout: the losses, and the table of docs/design.md.
+
+`PYTHONPATH=. python tests/parity/frameworks/test_layouts.py` prints the table anew.
+"""
+
+from dataclasses import replace
+
+from lstm_jax import LSTMSpec
+from parity.frameworks.layouts import GATES, LAYOUTS, markdown, readers_of
+from parity.frameworks.registry import FRAMEWORKS
+from tests.given import ROOT
+
+SPEC = LSTMSpec(input_size=5, hidden_size=4)
+
+
+def test_the_page_has_the_table_of_the_layouts() -> None:
+    page = (ROOT / "docs" / "design.md").read_text("utf-8")
+    assert f"\n\n{markdown()}\n\n" in page
+
+
+def test_a_layout_that_is_added_is_a_line_of_the_table() -> None:
+    header, rule, *lines = markdown().splitlines()
+    columns = header.count("|")
+    assert [line.split(" | ")[0] for line in lines] == [f"| {name}" for name in LAYOUTS]
+    assert {line.count("|") for line in (rule, *lines)} == {columns}
+
+
+def test_every_framework_has_its_layout_in_the_table() -> None:
+    for framework in FRAMEWORKS.values():
+        assert LAYOUTS[framework.layout.name] is framework.layout
+
+
+def test_the_frameworks_that_store_the_gates_in_an_order_are_named() -> None:
+    assert readers_of("igfo") == "Haiku or Haste"
+    assert readers_of("iofg") == "ONNX"
+    assert readers_of("ogfi") == ""
+    assert all(sorted(layout.gates) == sorted(GATES) for layout in LAYOUTS.values())
+
+
+def test_losses_are_sentences_by_name() -> None:
+    spec = replace(SPEC, proj_size=2, resets=True)
+    assert LAYOUTS["torch"].losses(spec) == {"resets": "torch has no resets."}
+    assert LAYOUTS["Haiku"].losses(spec) == {
+        "projection": "Haiku has no projection.",
+        "resets": "Haiku has no resets.",
+        "two biases": "Haiku has one bias: it stores their sum.",
+        "forget bias": "Haiku adds 1 to the forget gate: it stores that gate's bias "
+        "less 1, rounded.",
+    }
+    no_bias = replace(SPEC, bias=False)
+    assert LAYOUTS["Keras"].losses(no_bias) == {}
+    assert LAYOUTS["Flax"].losses(no_bias) == {
+        "no bias": "Flax always has a bias: it stores zeros."
+    }
+
+
+if __name__ == "__main__":
+    print(markdown())
