@@ -63,7 +63,7 @@ def test_a_failure_exits_with_1_and_the_line_that_repeats_it(capsys, monkeypatch
         ]
         return parity.Report(report.title, rows, ["Some advice."])
 
-    monkeypatch.setattr(parity, "check_case", wrong)
+    monkeypatch.setattr("parity.cli.check.check_case", wrong)
     assert main(["check", "--random", "1", "--seed", "3", "--start", "8"]) == 1
     out = capsys.readouterr().out
     assert "python -m parity check --random 1 --seed 3 --start 8" in out

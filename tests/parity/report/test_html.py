@@ -203,9 +203,9 @@ WRONG_RUNS = {
 }
 
 
+@pytest.mark.usefixtures("no_advice")
 @pytest.mark.parametrize("said", WRONG_RUNS)
-def test_a_wrong_function_is_drawn_around_its_worst_element(said, monkeypatch):
-    monkeypatch.setattr("parity.verify.diagnose.advice", lambda *_: [])
+def test_a_wrong_function_is_drawn_around_its_worst_element(said):
     report = parity.check(torch.nn.LSTM(5, 4), run=spoilt(WRONG_RUNS[said]))
     text = report.to_html()
     assert said in Page(text).words
@@ -229,7 +229,7 @@ def test_a_path_that_cannot_be_written_is_refused_first(
     name, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.setattr("os.access", lambda *_: False)
-    monkeypatch.setattr(parity, "check_case", None)
+    monkeypatch.setattr("parity.cli.check.check_case", None)
     path = tmp_path / "out.svg"
     assert main(["check", f"--{name}", str(path)]) == 2
     assert capsys.readouterr().err == (
@@ -245,8 +245,8 @@ def test_the_commands_of_the_docs_run(right, tmp_path, monkeypatch, capsys):
     for picture in re.findall(r"\((images/.*?)\)", text):
         assert 10_000 < (DOCS / picture).stat().st_size < 200_000
     monkeypatch.chdir(tmp_path)
-    for name in ("check", "check_case"):  # the files are read and written alone
-        monkeypatch.setattr(parity, name, lambda *_, **__: right)
+    for name in ("check.check_case", "check_file.check"):  # only files are handled
+        monkeypatch.setattr(f"parity.cli.{name}", lambda *_, **__: right)
     model = torch.nn.ModuleDict({"encoder": torch.nn.LSTM(3, 2)})
     parity.write_tensors(model.state_dict(), "model.safetensors")
     np.save("speech.npy", np.ones((2, 5, 3), np.float32))
