@@ -12,12 +12,18 @@ from parity.show import jsonable, roundings, text_table
 
 @dataclass(frozen=True)
 class Row:
-    """One tensor for one set of cotangents, in roundings from exact.
+    """One tensor for one set of cotangents: how far it is from exact.
 
-    `cotangents` is empty for an output, else which outputs the gradient is of: `all`,
-    `ys`, `h_n` or `c_n`. `torch` is torch's own error, None where torch did not run.
-    The profiles have the error of each time step of `ys` and `d_xs`, and of each row of
-    `h_n` and `c_n`: ours and torch's.
+    Attributes:
+        tensor: Its name, such as `ys` or `d_xs`.
+        cotangents: Whose gradient it is, `all`, `ys`, `h_n` or `c_n`; empty for an
+            output.
+        found: Our distance from exact.
+        torch: Torch's own error; None where torch did not run.
+        budget: The largest error that is right.
+        profile: Our error at each time step of `ys` and `d_xs`, and in each row of
+            `h_n` and `c_n`; empty for other tensors.
+        torch_profile: Torch's, likewise.
     """
 
     tensor: str
@@ -52,10 +58,20 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """A check of one LSTM: `ok`, `rows`, and `advice` where something is wrong.
+    """A check of one LSTM: its rows, and the verdict.
 
-    `mismatch` has the numbers around the first wrong place, to be drawn.
-    Printed, it is a table with a line for each tensor, at its worst set of cotangents.
+    Printed, it is a table with a line for each tensor, at its worst set of cotangents,
+    and the verdict in sentences.
+
+    Attributes:
+        title: What was checked.
+        rows: A row for each tensor and set of cotangents.
+        advice: Where something is wrong: the sentence of the known mistake that
+            explains the numbers, if there is one; then which of the weights given
+            differ, if any do; last the first wrong place.
+        facts: What the numbers depend on: sizes, type, seed, precision, device.
+        mismatch: The numbers around the first wrong place, to be drawn, if there are
+            any.
     """
 
     title: str
@@ -79,20 +95,20 @@ class Report:
         return list(worst.values())
 
     def worst_of(self, starts: tuple[str, ...]) -> tuple[float, float | None]:
-        """The largest error, and torch's, over tensors whose name starts like these."""
+        """Our largest error, and torch's, over tensors whose names start like these."""
         rows = [row for row in self.rows if row.tensor.startswith(starts)]
         torch = [row.torch for row in rows if row.torch is not None]
         error = max((row.error for row in rows), default=math.nan)
         return error, max(torch, default=None)
 
     def ratio_to_torch(self) -> float:
-        """Geometric mean of our error over torch's, where both have one."""
+        """Geometric mean of our error over torch's, of rows where neither is 0."""
         pairs = [(r.error, r.torch) for r in self.rows if r.torch and r.error]
         logs = [math.log(error / torch) for error, torch in pairs if torch]
         return math.exp(sum(logs) / len(logs)) if logs else math.nan
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but what is there to be drawn, as plain values."""
+        """Everything but what is only drawn, as plain values."""
         fields = asdict(self)
         del fields["mismatch"]
         for row in fields["rows"]:
@@ -100,29 +116,30 @@ class Report:
         return {"ok": self.ok, **fields}
 
     def to_json(self) -> str:
-        """That as JSON; what is not a finite number is a string."""
+        """`to_dict` as JSON; a number that is not finite is a string."""
         return json.dumps(jsonable(self.to_dict()), indent=1)
 
     def to_markdown(self) -> str:
-        """The table as Markdown."""
+        """The table and the verdict as Markdown."""
         lines = ["| tensor | error | torch | budget | |", "|---|---|---|---|---|"]
         lines += [f"| {' | '.join(cells(row))} |" for row in self.worst()]
         return "\n".join([f"**{self.title}**", "", *lines, "", *self.messages()])
 
     def to_html(self, command: str = "") -> str:
-        """A page that needs nothing besides; `command` is how to have it again."""
+        """A page that needs no other file; `command` is what makes it again."""
         from parity.report.page import page
 
         return page([self], [], command)
 
     def messages(self) -> list[str]:
-        """The verdict: what is wrong first and the advice, or that nothing is."""
-        wrong = [row for row in self.worst() if not row.ok]
+        """The verdict: that all is right, or what is wrong first, and the advice."""
+        tensors = self.worst()
+        wrong = [row for row in tensors if not row.ok]
         if not self.rows:
             return ["FAIL: nothing was compared."]
         if not wrong:
-            return []
-        more = f"{len(wrong)} of {len(self.worst())} tensors are out of the budget."
+            return [f"ok: all {len(tensors)} tensors are within the budget."]
+        more = f"{len(wrong)} of {len(tensors)} tensors are out of the budget."
         return [wrong[0].sentence(), more, *self.advice]
 
     def __str__(self) -> str:
