@@ -14,6 +14,7 @@ from parity.__main__ import main
 from parity.judge.cases import Case
 from parity.report.page import axes, page
 from parity.report.page.markup import element, escape
+from parity.verify.mistakes.weights import GATE_ORDERS
 from tests.given import ROOT
 
 HOSTILE = [
@@ -72,7 +73,9 @@ def right():
 @pytest.fixture(scope="module")
 def wrong():
     params = {n: a.numpy() for n, a in torch.nn.LSTM(5, 4).state_dict().items()}
-    return parity.check(params, onnx(params))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("parity.verify.diagnose.MISTAKES", GATE_ORDERS)
+        return parity.check(params, onnx(params))
 
 
 def test_a_page_of_what_is_right(right):
