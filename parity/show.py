@@ -7,7 +7,7 @@ from typing import Any
 
 
 def printable(text: object, most: int = 200) -> str:
-    r"""Text from a file as a terminal may show it: no control characters, not endless.
+    r"""Text from a file that a terminal can show: no control characters, not too long.
 
     Example:
         >>> printable("lstm\x1b[31m.weight")
@@ -19,7 +19,7 @@ def printable(text: object, most: int = 200) -> str:
 
 
 def roundings(value: float | None) -> str:
-    """An error for a reader: a digit behind the point, a dash for none."""
+    """An error for a reader, with one digit after the point; a dash for none."""
     if value is None or math.isnan(value):
         return "-"
     return f"{value:.1f}" if value < 1e4 else f"{value:.1e}"
@@ -28,7 +28,7 @@ def roundings(value: float | None) -> str:
 def text_table(
     title: str, header: Sequence[str], lines: Sequence[Sequence[str]]
 ) -> str:
-    """A table of text for a terminal; the first column is left, the others right."""
+    """A table for a terminal: the first column aligned left, the others right."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -48,7 +48,7 @@ def text_table(
 
 
 def jsonable(value: Any) -> Any:
-    """What JSON can hold: a number that is not finite as text."""
+    """The value as JSON can hold it: a number that is not finite becomes text."""
     if isinstance(value, dict):
         return {str(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -14,19 +14,20 @@ from rich.progress import track
 from parity.cli.check_file import check_file
 from parity.cli.options import add_command, check_writable, count, whole
 from parity.files.beside import write_bytes
-from parity.judge.cases import CASES, DRAWS_PER_SHAPE, random_case
+from parity.judge.cases import CASES
+from parity.judge.draws import DRAWS_PER_SHAPE, random_case
 from parity.report import plot
 from parity.report.page import page
 from parity.report.report import Report
 from parity.report.summary import summary
 from parity.show import printable, roundings, text_table
-from parity.verify.verify import DTYPES, check_case
+from parity.verify.verify import DTYPES, Conditions, check_case
 
 _DESCRIPTION = """Compare torch's LSTM with ours: outputs, states and every gradient,
 in roundings of the type, judged by an exact oracle. Without FILE: the built-in cases.
 
-exit code: 0 all within the budget, 1 something is not, 2 bad use, an unreadable
-file, or an LSTM in it that cannot be checked (the others are, first)"""
+exit code: 0 all is within the budget, 1 something is not, 2 bad use, an unreadable
+file, or an LSTM in it that cannot be checked (the others are checked first)"""
 
 _EXAMPLES = """examples:
   python -m parity check --html report.html
@@ -58,16 +59,25 @@ def add_to(commands: Any) -> None:
 
 def _add_what(add: Callable[..., Any]) -> None:
     add("file", nargs="?", metavar="FILE", help="weights of any format, as for inspect")
-    add("--prefix", help="check the LSTM at this prefix in FILE alone")
+    add("--prefix", help="check only the LSTM at this prefix in FILE")
     add(
         "--dtype",
         choices=DTYPES,
         metavar="TYPE",
-        help=f"{', '.join(DTYPES)}; FILE's own and float64 if not given",
+        help=f"{', '.join(DTYPES)}; if not given: FILE's own type, then float64",
     )
-    add("--input", metavar="NPY", help="sequences (T, *B, I) for FILE, not random ones")
-    add("--batch-first", action="store_true", help="those of --input are (*B, T, I)")
-    add("--random", type=count, metavar="N", help="check N drawn sizes and weights")
+    add("--input", metavar="NPY", help="sequences (T, *B, I) in place of random ones")
+    add(
+        "--batch-first",
+        action="store_true",
+        help="the sequences of --input are (*B, T, I)",
+    )
+    add(
+        "--random",
+        type=count,
+        metavar="N",
+        help="check N LSTMs of drawn sizes and weights",
+    )
     add("--seed", type=whole, default=0, metavar="S", help="of the draws and inputs")
     add("--start", type=whole, metavar="K", help="the first draw's number")
 
@@ -79,7 +89,7 @@ def _add_how(add: Callable[..., Any]) -> None:
         default="highest",
         choices=("highest", "high", "default"),
         metavar="P",
-        help="of JAX's products: highest; high or default may round them",
+        help="of JAX's products; high and default may round more (default: highest)",
     )
 
 
@@ -92,16 +102,17 @@ def run(options: argparse.Namespace) -> int:
     if options.plot:
         plot.check_suffix(options.plot)
         plot.check_installed("check", options.plot)
-    settings = {"precision": options.precision, "device": _device(options.device)}
+    device = _device(options.device)
+    conditions = Conditions(precision=options.precision, device=device)
     console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
     problems: list[str] = []
     if options.file is not None:
-        checked = check_file(options, settings, _progress, console.print)
+        checked = check_file(options, vars(conditions), _progress, console.print)
         reports, problems = checked.reports, checked.problems
     elif options.random:
-        reports = _check_random(options, settings, console)
+        reports = _check_random(options, conditions, console)
     else:
-        reports = _check_cases(settings, console)
+        reports = _check_cases(conditions, console)
     _conclude(reports, console, detailed=options.file is not None)
     _write_all(options, reports, problems, console)
     for sentence in problems:
@@ -141,8 +152,9 @@ def _device(name: str | None) -> Any:
         ) from error
 
 
-def _check_cases(settings: dict[str, Any], console: Console) -> list[Report]:
-    reports = [check_case(case, **settings) for case in _progress(CASES, "checking")]
+def _check_cases(conditions: Conditions, console: Console) -> list[Report]:
+    cases = _progress(CASES, "checking")
+    reports = [check_case(case, **vars(conditions)) for case in cases]
     title = "Error in roundings of the type (budget 32, half types 4); torch: its worst"
     header = ("case", "ys", "h_n, c_n", "d_xs, d_h0, d_c0", "d_params", "torch", "")
     console.print(text_table(title, header, [_case_line(report) for report in reports]))
@@ -157,7 +169,7 @@ def _case_line(report: Report) -> list[str]:
 
 
 def _check_random(
-    options: argparse.Namespace, settings: dict[str, Any], console: Console
+    options: argparse.Namespace, conditions: Conditions, console: Console
 ) -> list[Report]:
     start = options.start or 0
     draws = range(start, start + options.random)
@@ -165,7 +177,8 @@ def _check_random(
     for index in _progress(draws, "drawing"):
         if index % DRAWS_PER_SHAPE == 0:
             jax.clear_caches()  # no later draw has these sizes
-        reports.append(check_case(random_case(options.seed, index), **settings))
+        case = random_case(options.seed, index)
+        reports.append(check_case(case, **vars(conditions)))
         if not reports[-1].ok:
             again = f"--random 1 --seed {options.seed} --start {index}"
             console.print(f"python -m parity check {again}")
@@ -173,7 +186,7 @@ def _check_random(
 
 
 def _conclude(reports: list[Report], console: Console, detailed: bool) -> None:
-    """The failures in full, unless they were shown, then one line for all."""
+    """Print the failures in full, unless they were shown, then one line for all."""
     wrong = [report for report in reports if not report.ok]
     for report in [] if detailed else wrong[:3]:
         console.print(str(report))

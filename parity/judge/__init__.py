@@ -1,1 +1,1 @@
-"""What is right, and how far from it: cases, the oracle, the tolerance."""
+"""What is right, and how far a result is from it: cases, the oracle, the tolerance."""

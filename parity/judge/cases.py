@@ -1,11 +1,11 @@
 """Named cases: tests, checks and benchmarks iterate over the same objects.
 
-A case fixes sizes, types and a seed; `draw` makes the same arrays of it everywhere, so
-that every framework is given the same bytes.
+A case fixes sizes, types and a seed, and `draw` makes the same arrays from them
+everywhere, so that every framework gets the same bytes.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -21,8 +21,8 @@ Array = np.ndarray
 class Cotangents(NamedTuple):
     """Random weights of the outputs in the scalar whose gradients are compared.
 
-    Each array has a first axis for the sets named in `SETS`: all outputs together, then
-    each alone (the others' weights are zero).
+    The first axis of each array is for the sets named in `SETS`: all outputs together,
+    then each output by itself, with zeros as the weights of the others.
     """
 
     ys: Array
@@ -34,7 +34,7 @@ SETS = ("all", "ys", "h_n", "c_n")
 
 
 class Problem(NamedTuple):
-    """The arrays of a case, in its type; None where it has none.
+    """The arrays of a case, in its type; None for those that it does not use.
 
     `lengths` has the batch shape, `resets` that of `xs` without features. A state or
     reset state of None means zeros.
@@ -49,7 +49,7 @@ class Problem(NamedTuple):
     reset_state: tuple[Array, Array] | None = None
 
     def filled(self) -> "Problem":
-        """The same with ones in place of the NaN past the lengths."""
+        """The same problem, with ones in place of the NaN past the lengths."""
         return self._replace(xs=np.where(np.isnan(self.xs), 1, self.xs))
 
 
@@ -58,10 +58,10 @@ class Case:
     """One LSTM and one input for it.
 
     `scale` multiplies torch's initial range of the weights; `given_state` says whether
-    the state before is random or zero; `batch` holds any number of axes. With `lengths`
-    rows have 0 to T steps, of two at least one 0 and one T, and NaN past them; with
-    `resets` a share `reset_rate` of the steps starts anew, with `reset_state` from a
-    random state in place of zeros.
+    the state before is random or zero; `batch` holds any number of axes. With
+    `lengths`, rows have 0 to T steps and NaN past them; where there are two rows or
+    more, one has 0 steps and one T. With `resets`, rows start anew before a share
+    `reset_rate` of the steps: from zeros, or with `reset_state` from a random state.
     """
 
     name: str
@@ -122,9 +122,9 @@ class Case:
     def draw(
         self, params: Mapping[str, Array] | None = None, xs: Array | None = None
     ) -> Problem:
-        """The arrays of the case; `params` and `xs` in place of drawn ones, if given.
+        """The arrays of the case; `params` and `xs` replace the drawn ones, if given.
 
-        All else is the same with them as without.
+        The other arrays do not depend on whether they are given.
         """
         spec, rng = self.spec, np.random.default_rng(self.seed)
         bound = self.scale / np.sqrt(self.hidden_size)
@@ -201,7 +201,7 @@ CASES = (
     Case(name="unbatched", batch=()),
     Case(name="two batch axes", batch=(2, 3)),
     Case(name="many rows", num_layers=2, bidirectional=True, proj_size=2, batch=(9,)),
-    # Sizes for which a CPU multiplies in another order.
+    # Sizes for which our code for a CPU multiplies in another order.
     Case(name="128 units", hidden_size=128, batch=(8,)),
     Case(name="256 units", hidden_size=256, batch=(32,), steps=3),
     Case(name="one step", steps=1),
@@ -229,79 +229,3 @@ CASES = (
     Case(name="bfloat16", num_layers=2, bidirectional=True, dtype="bfloat16"),
     Case(name="float16", num_layers=2, bidirectional=True, dtype="float16"),
 )
-
-# Draws in a row that share sizes, and so a compiled program.
-DRAWS_PER_SHAPE = 6
-# Shapes in a row over which every option is dealt like cards, in these proportions, so
-# that few draws are enough to meet them all.
-SHAPES_PER_DEAL = 20
-_DEAL = {
-    "num_layers": [1, 2, 3, 4] * 5,
-    "bidirectional": [False, True] * 10,
-    "projected": [False, True] * 10,
-    "bias": [False] * 5 + [True] * 15,
-    "given_state": [False] * 8 + [True] * 12,
-    "lengths": [False] * 10 + [True] * 10,
-    "resets": [False] * 8 + [True] * 12,  # of which those with one direction have any
-    "reset_state": [False] * 10 + [True] * 10,
-    "dtype": ["float32"] * 8 + ["float64"] * 6 + ["bfloat16"] * 3 + ["float16"] * 3,
-    "batch_axes": [0] * 4 + [1] * 10 + [2] * 6,
-    "steps": ["long", "none", "one"] + ["some"] * 17,
-}
-
-
-def random_case(seed: int, index: int) -> Case:
-    """Draw number `index` of `seed`; six in a row differ in values alone."""
-    number = index // DRAWS_PER_SHAPE
-    values = np.random.default_rng([seed, number, index])
-    return replace(
-        _random_shape(seed, number),
-        name=f"random {seed}:{index}",
-        scale=float(np.exp(values.uniform(np.log(0.1), np.log(4.0)))),
-        seed=int(values.integers(2**31)),
-    )
-
-
-def _random_shape(seed: int, number: int) -> Case:
-    """Sizes and flags: T 0-64 (one in twenty up to 1000), I and H 1-64, B 0-5."""
-    deal = np.random.default_rng([seed, number // SHAPES_PER_DEAL])
-    options = {
-        name: list(deal.permutation(len(cards))) for name, cards in _DEAL.items()
-    }
-    position = number % SHAPES_PER_DEAL
-    card = {name: _DEAL[name][order[position]] for name, order in options.items()}
-    rng = np.random.default_rng([seed, number])
-    long = card["steps"] == "long"
-    largest = 16 if long else 64  # the oracle loops over steps in extended precision
-    input_size, hidden_size = (_log_uniform(rng, 1, largest) for _ in range(2))
-    if card["projected"]:
-        hidden_size = max(2, hidden_size)
-    steps = {"long": (65, 1000), "none": (0, 0), "one": (1, 1), "some": (2, 64)}
-    low, high = steps[card["steps"]]
-    return Case(
-        name="",
-        input_size=input_size,
-        hidden_size=hidden_size,
-        num_layers=card["num_layers"],
-        bidirectional=card["bidirectional"],
-        proj_size=int(rng.integers(1, hidden_size)) if card["projected"] else 0,
-        bias=card["bias"],
-        steps=int(rng.integers(low, high, endpoint=True)),
-        batch=_random_batch(rng, card["batch_axes"], 2 if long else 5),
-        given_state=card["given_state"],
-        lengths=card["lengths"],
-        resets=card["resets"] and not card["bidirectional"],
-        reset_state=card["reset_state"],
-        dtype=card["dtype"],
-    )
-
-
-def _log_uniform(rng: np.random.Generator, low: int, high: int) -> int:
-    return int(np.exp(rng.uniform(np.log(low), np.log(high + 1))))
-
-
-def _random_batch(rng: np.random.Generator, axes: int, largest: int) -> tuple[int, ...]:
-    """Batch axes of 0 to `largest` rows in all, or a little more with two axes."""
-    if axes == 2:
-        return (int(rng.integers(1, 3)), int(rng.integers(0, largest // 2 + 1)))
-    return tuple(int(rng.integers(0, largest + 1)) for _ in range(axes))

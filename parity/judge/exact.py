@@ -1,4 +1,4 @@
-"""The side of the oracle: exact values, and the noise of rounding around them."""
+"""The exact values of a problem, from the oracle, and the noise of rounding in them."""
 
 from math import prod
 from typing import Any
@@ -11,14 +11,14 @@ from parity.judge.tensors import OUTPUTS, Array, Key, flatten_batch
 
 
 def of_oracle(problem: Problem) -> dict[Key, tolerance.Exact]:
-    """The exact values and their noise, from one run of the oracle with noisy twins."""
+    """The exact values and their noise, from one exact and some noisy runs."""
     axes = _Axes(problem)
     lengths, resets = problem.lengths, problem.resets
     steps, *batch = problem.xs.shape[:-1]
     result = oracle.forward(
         {name: a.astype(axes.wide) for name, a in problem.params.items()},
         axes.repeat(problem.xs),
-        *map(axes.repeat, problem.state or _zeros(problem)),
+        *map(axes.repeat, problem.state or _zero_state(problem)),
         lengths=None if lengths is None else lengths.reshape(-1),
         resets=None if resets is None else resets.reshape(steps, prod(batch)),
         reset_state=axes.repeat_pair(problem.reset_state),
@@ -42,7 +42,7 @@ def of_oracle(problem: Problem) -> dict[Key, tolerance.Exact]:
 
 
 class _Axes:
-    """From the axes of a problem, `(X, *B, F)`, to the oracle's and back."""
+    """Between the axes of a problem, `(X, *B, F)`, and those of the oracle."""
 
     runs = 1 + tolerance.NOISE_RUNS
 
@@ -69,14 +69,14 @@ class _Axes:
         return tolerance.from_runs(shaped if steps else shaped.swapaxes(0, 1), steps)
 
 
-def _zeros(problem: Problem) -> tuple[Array, Array]:
+def _zero_state(problem: Problem) -> tuple[Array, Array]:
     """A state of zeros; the cotangents of the state after have its shape."""
     _, h, c = problem.cotangents
     return np.zeros_like(h[0]), np.zeros_like(c[0])
 
 
 class _Noise:
-    """Rounding for `oracle.forward`: the first of the runs exact, the others noisy."""
+    """Rounding for `oracle.forward`: the first run is exact, the others are noisy."""
 
     def __init__(self, dtype: str, runs: int) -> None:
         self.rng = np.random.default_rng(0)

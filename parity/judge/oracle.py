@@ -1,6 +1,6 @@
 """The LSTM in NumPy, forward and hand-derived backward: what every check is judged by.
 
-It shares no code with `lstm_jax` and imports NumPy alone. It runs in the type of its
+It shares no code with `lstm_jax` and imports only NumPy. It runs in the type of its
 inputs, `np.longdouble` too, loops over steps and keeps everything.
 
 Axes are time first with one batch axis: `xs` is `(T, *N, B, I)`, a state
@@ -17,8 +17,8 @@ Array = np.ndarray
 Rounding = Callable[[Array], Array]
 
 
-def exact(array: Array) -> Array:
-    """The rounding of exact arithmetic: none."""
+def unrounded(array: Array) -> Array:
+    """The array as it is: the rounding of exact arithmetic."""
     return array
 
 
@@ -39,7 +39,8 @@ class _Pass:
 class Result:
     """Outputs of a forward run, and what `backward` needs.
 
-    `ys` is `(T, *N, B, D*P)`; `h` and `c` are the state after, shaped as before.
+    `ys` is `(T, *N, B, D*P)`; `h` and `c` are the state after, shaped as the state
+    before.
     """
 
     ys: Array
@@ -77,7 +78,7 @@ def forward(
     lengths: Array | None = None,
     resets: Array | None = None,
     reset_state: tuple[Array, Array] | None = None,
-    rounding: Rounding = exact,
+    rounding: Rounding = unrounded,
 ) -> Result:
     """Run a stack of LSTM layers.
 
@@ -101,13 +102,13 @@ def forward(
     if reset_state is None:
         reset_state = (np.zeros_like(h), np.zeros_like(c))
     after_h, after_c, passes = [], [], []
-    for layer in _layers(params, steps):
+    for layer in _passes(params, steps):
         outputs = []
         for one in layer:
             one.xs = xs
             start = (h[one.row], c[one.row])
             fresh = (reset_state[0][one.row], reset_state[1][one.row])
-            hs, state = _run(one, start, fresh, valid, resets, rounding)
+            hs, state = _run_direction(one, start, fresh, valid, resets, rounding)
             outputs.append(hs)
             after_h.append(state[0])
             after_c.append(state[1])
@@ -118,7 +119,7 @@ def forward(
     )
 
 
-def _layers(params: Mapping[str, Array], steps: int) -> Iterator[list[_Pass]]:
+def _passes(params: Mapping[str, Array], steps: int) -> Iterator[list[_Pass]]:
     """Every layer's passes, read off the keys."""
     names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
     layer = 0
@@ -150,13 +151,13 @@ def _sigmoid(x: Array) -> Array:
 
 
 def _rows(mask: Array, like: Array) -> Array:
-    """A mask `(T, B)` or `(B,)` with the axes of `like`, `(..., B, features)`."""
+    """A mask `(T, B)` or `(B,)`, given the axes of `like`, `(..., B, features)`."""
     lead = mask.shape[:-1]
     ones = (1,) * (like.ndim - len(lead) - 2)
     return mask.reshape(*lead, *ones, mask.shape[-1], 1)
 
 
-def _run(
+def _run_direction(
     one: _Pass,
     state: tuple[Array, Array],
     fresh: tuple[Array, Array],
@@ -173,7 +174,7 @@ def _run(
             reset = _rows(resets[t], h)
             h, c = np.where(reset, fresh[0], h), np.where(reset, fresh[1], c)
         step |= {"h_in": h, "c_in": c}
-        step |= _step(one.weights, one.xs[t], h, c, rounding)
+        step |= _forward_step(one.weights, one.xs[t], h, c, rounding)
         h, c = step["h"], step["c"]
         hs[t] = h
         if valid is not None:
@@ -185,7 +186,7 @@ def _run(
     return hs, (h, c)
 
 
-def _step(
+def _forward_step(
     weights: dict[str, Array], x: Array, h: Array, c: Array, rounding: Rounding
 ) -> dict[str, Array]:
     """The six equations."""
@@ -214,7 +215,7 @@ def backward(result: Result, d_ys: Array, d_h: Array, d_c: Array) -> Gradients:
         d_c: Cotangent of `c`, likewise.
 
     Returns:
-        The gradients, with those axes in front of `*N`.
+        The gradients, with the same axes in front of `*N`.
     """
     params: dict[str, Array] = {}
     rows_h, rows_c, fresh_h, fresh_c = {}, {}, {}, {}
@@ -267,7 +268,7 @@ class _Backward:
             if keep is not None:
                 self.d_h, self.d_c = (np.where(keep, a, 0) for a in (kept_h, kept_c))
                 d_out = np.where(keep, d_out, 0)
-            d_gates = self._step(step, one.xs[t], self.d_h + d_out, self.d_c)
+            d_gates = self._backward_step(step, one.xs[t], self.d_h + d_out, self.d_c)
             d_xs[t] = self.rounding(d_gates @ weights["weight_ih"])
             self.d_h = self.rounding(d_gates @ weights["weight_hh"])
             if self.resets is not None:
@@ -285,8 +286,10 @@ class _Backward:
         self.d_h = np.where(reset, 0, self.d_h)
         self.d_c = np.where(reset, 0, self.d_c)
 
-    def _step(self, step: dict[str, Array], x: Array, d_h: Array, d_c: Array) -> Array:
-        """Gradient of the gates' sums at one step; sets `d_c` to that of `c_in`."""
+    def _backward_step(
+        self, step: dict[str, Array], x: Array, d_h: Array, d_c: Array
+    ) -> Array:
+        """The gradient of one step's gate sums; sets `d_c` to that of `c_in`."""
         r, (i, f, g, o) = self.rounding, (step[k] for k in "ifgo")
         d_m, d_h = r(d_h), r(d_h)
         if "weight_hr" in self.one.weights:

@@ -1,4 +1,4 @@
-"""What the sides share: the names of the tensors, and the axes of the batch."""
+"""What the sides of a comparison share: names of tensors, and the axes of a batch."""
 
 from collections.abc import Callable, Iterable
 from math import prod
@@ -9,12 +9,13 @@ import numpy as np
 from parity.judge.cases import SETS, Problem
 
 Array = np.ndarray
+# A tensor, and whose gradient it is: one of `SETS`, or "" for an output.
 Key = tuple[str, str]
 Run = Callable[..., Any]
 OUTPUTS = ("ys", "h_n", "c_n")
 
 
-class Inputs(NamedTuple):
+class Primals(NamedTuple):
     """What is differentiated, or the gradients with respect to it."""
 
     params: Any
@@ -23,32 +24,27 @@ class Inputs(NamedTuple):
     reset_state: Any
 
 
-def inputs_of(problem: Problem) -> Inputs:
+def primals_of(problem: Problem) -> Primals:
     """The differentiable arrays of a problem."""
-    return Inputs(problem.params, problem.xs, problem.state, problem.reset_state)
+    return Primals(problem.params, problem.xs, problem.state, problem.reset_state)
 
 
-def named(gradients: Inputs) -> dict[str, Any]:
+def by_name(gradients: Primals) -> dict[str, Any]:
     """Gradients by name; a state of None has none."""
-    states = (
-        (("d_h0", "d_c0"), gradients.state),
-        (
-            ("d_reset_h", "d_reset_c"),
-            gradients.reset_state,
-        ),
-    )
+    pairs = {"d_h0 d_c0": gradients.state, "d_reset_h d_reset_c": gradients.reset_state}
     found = {"d_xs": gradients.xs}
-    for names, state in states:
-        found |= dict(zip(names, state or (), strict=state is not None))
+    for names, state in pairs.items():
+        if state is not None:
+            found |= dict(zip(names.split(), state, strict=True))
     return found | {f"d_{name}": a for name, a in gradients.params.items()}
 
 
 def by_key(outputs: Iterable[Any], gradients: list[dict[str, Any]]) -> dict[Key, Array]:
-    """Outputs, and the gradients of each set of cotangents, by tensor and set."""
+    """Outputs, and the gradients of each set of cotangents (or none), by `Key`."""
     values = {
         (name, ""): np.asarray(a) for name, a in zip(OUTPUTS, outputs, strict=True)
     }
-    for name, found in zip(SETS, gradients, strict=False):
+    for name, found in zip(SETS if gradients else (), gradients, strict=True):
         values |= {(tensor, name): np.asarray(a) for tensor, a in found.items()}
     return values
 

@@ -1,4 +1,4 @@
-"""The only place with a tolerance: how many roundings of its type a result is away.
+"""The only place with a tolerance: how many roundings a result is from exact.
 
 `error` is the worst time step of
 
@@ -6,13 +6,13 @@
 
 `exact` and `noise` come from the oracle. `noise` is the step's largest change when
 every intermediate is multiplied by `1 + eps * u`, `u` uniform in [-1, 1]: what rounding
-alone can do where a gradient cancels or fades. `tiny` is what rounding does to numbers
-near zero: the type's smallest normal number, below which a device may flush, or the
-smallest step of float16, which is computed in float32.
+by itself can change where a gradient cancels or fades. `tiny` is what rounding does to
+numbers near zero: the type's smallest normal number, below which a device may flush, or
+the smallest step of float16, which is computed in float32.
 
 The budget is 32 roundings, and 4 in bfloat16 and float16, whose products are summed in
-float32. Measured: a right LSTM is at most 3 and 1 away (docs/design.md); a budget of 32
-would let known mistakes through in bfloat16, where 32 roundings are a quarter.
+float32. Measured: a right LSTM is at most 3 and 1 away (docs/design.md). With a budget
+of 32, known mistakes pass in bfloat16, where 32 roundings are a quarter of a value.
 """
 
 from dataclasses import dataclass
@@ -25,19 +25,21 @@ BUDGETS = {"float64": 32.0, "float32": 32.0, "bfloat16": 4.0, "float16": 4.0}
 # as large a share of a number as that of bfloat16.
 TF32 = 2.0**13
 NOISE_RUNS = 4
-# A known mistake is named where it explains the wrong numbers within so many roundings,
-# so many times better than the right LSTM: it decides what is said, not what passes.
+# A known mistake is named if its numbers are within MATCH roundings of the wrong ones,
+# and CLEARER times nearer to them than the right ones are. This is about what is said:
+# it decides nothing about what passes.
 MATCH = 1000.0
 CLEARER = 10.0
-# A profile of more steps than these keeps the largest error of each few.
+# A longer profile is cut into so many groups, and keeps the largest error of each.
 MOST_POINTS = 512
 
 
 @dataclass(frozen=True)
 class Exact:
-    """The true value of a tensor, and the noise of each time step (of one, if untimed).
+    """The true value of a tensor, and its noise.
 
-    `steps` says whether the first axis of `value` is time.
+    `steps` says whether the first axis of `value` is time: `noise` then has a number
+    for each step, else one for the whole tensor.
     """
 
     value: np.ndarray
@@ -57,7 +59,7 @@ class Distance:
 
 
 def from_runs(runs: np.ndarray, steps: bool) -> Exact:
-    """Value and noise of runs `(T, N, ...)` or `(N, ...)`, the first of them exact."""
+    """Value and noise of runs `(T, N, ...)` or `(N, ...)`; the first run is exact."""
     runs = np.moveaxis(runs, int(steps), 0)
     value, change = runs[0], np.abs(runs[1:] - runs[:1])
     axes = tuple(a for a in range(change.ndim) if not (steps and a == 1))
@@ -66,7 +68,7 @@ def from_runs(runs: np.ndarray, steps: bool) -> Exact:
 
 
 def budget(dtype: str, *, tf32: bool = False) -> float:
-    """The budget of a type, where products of float32 are TF32's or not.
+    """The budget of a type; `tf32` says that products of float32 are rounded to TF32.
 
     Example:
         >>> budget("float32"), budget("float32", tf32=True) * eps_of("float32")
@@ -110,16 +112,21 @@ def distance(
 
 
 def profile(actual: np.ndarray, exact: Exact, dtype: str) -> tuple[float, ...]:
-    """The worst error at each place of the first axis, of few neighbours if many.
+    """The worst error in each row, or in each group of rows if there are many rows."""
+    worst = by_row(actual, exact, dtype)
+    parts = np.array_split(worst, max(1, min(len(worst), MOST_POINTS)))
+    return tuple(float(part.max()) for part in parts if part.size)
+
+
+def by_row(actual: np.ndarray, exact: Exact, dtype: str) -> np.ndarray:
+    """The worst error at each place of the first axis.
 
     Empty where the shapes differ or there is nothing.
     """
     if actual.shape != exact.value.shape or not actual.size:
-        return ()
+        return np.zeros(0)
     errors = elementwise(actual, exact, dtype)
-    worst = errors.reshape(len(errors), -1).max(axis=1)
-    parts = np.array_split(worst, min(len(worst), MOST_POINTS))
-    return tuple(float(part.max()) for part in parts)
+    return errors.reshape(len(errors), -1).max(axis=1)
 
 
 def elementwise(actual: np.ndarray, exact: Exact, dtype: str) -> np.ndarray:

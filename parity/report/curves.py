@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Trajectory:
-    """One quantity along time or an axis: as it is, and as it should be."""
+    """One quantity along time or another axis: as it is, and as it should be."""
 
     name: str
     given: tuple[float, ...]
@@ -14,7 +14,7 @@ class Trajectory:
 
 @dataclass(frozen=True)
 class Mismatch:
-    """Curves over the same places; the first of them is number `start` of its axis."""
+    """Curves over the same places of an axis; the first place is number `start`."""
 
     title: str
     axis: str

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from parity.report.report import Report, Row
+from parity.report.rows import Findings, Row
 
 _SUFFIXES = (".png", ".svg", ".pdf")
 _LEAST = 1e-2
 
 
 def check_suffix(path: Path) -> None:
-    """Refuse a figure of an unknown format, before anything is checked.
+    """Refuse a figure of an unknown format before anything is checked.
 
     Raises:
-        ValueError: If the suffix is of another format.
+        ValueError: If the suffix is none of the known ones.
     """
     if path.suffix not in _SUFFIXES:
         raise ValueError(
@@ -26,10 +26,10 @@ def check_suffix(path: Path) -> None:
 
 
 def check_installed(command: str, path: Path) -> None:
-    """Refuse to draw without matplotlib, before the command does its work.
+    """Refuse to draw without matplotlib before the command does its work.
 
     Raises:
-        ValueError: If it is missing.
+        ValueError: If matplotlib is missing.
     """
     if not _has_matplotlib():
         raise ValueError(
@@ -46,8 +46,8 @@ def _has_matplotlib() -> bool:
     return True
 
 
-def figure(reports: Sequence[Report], suffix: str) -> bytes:
-    """The figure as bytes of the format of that suffix."""
+def figure(reports: Sequence[Findings], suffix: str) -> bytes:
+    """The figure as bytes, in the format that the suffix tells."""
     from matplotlib.figure import Figure
 
     tensors = {row.tensor for report in reports for row in report.rows}
@@ -61,7 +61,7 @@ def figure(reports: Sequence[Report], suffix: str) -> bytes:
     return held.getvalue()
 
 
-def _draw_tensors(axes: Any, reports: Sequence[Report]) -> None:
+def _draw_tensors(axes: Any, reports: Sequence[Findings]) -> None:
     """The worst error of each tensor over the reports, beside torch's."""
     worst = _worst(reports)
     names = list(worst)
@@ -80,7 +80,7 @@ def _draw_tensors(axes: Any, reports: Sequence[Report]) -> None:
     _ = axes.legend(fontsize=7)
 
 
-def _worst(reports: Sequence[Report]) -> dict[str, dict[str, Any]]:
+def _worst(reports: Sequence[Findings]) -> dict[str, dict[str, Any]]:
     """The largest errors of each tensor, ours and torch's."""
     worst: dict[str, dict[str, Any]] = {}
     for row in (row for report in reports for row in report.rows):
@@ -91,7 +91,7 @@ def _worst(reports: Sequence[Report]) -> dict[str, dict[str, Any]]:
     return worst
 
 
-def _draw_time(axes: Any, reports: Sequence[Report]) -> None:
+def _draw_time(axes: Any, reports: Sequence[Findings]) -> None:
     """The error over time, of the report with the worst outputs."""
     report = max(
         reports, key=lambda one: _finite(one.worst_of(("ys",))[0]), default=None
@@ -123,5 +123,5 @@ def _finite(value: float) -> float:
 
 
 def _drawable(value: float) -> float:
-    """What a logarithmic axis can show: not zero, not infinite."""
+    """The nearest value that a logarithmic axis can show: not zero, not infinite."""
     return min(max(value, _LEAST), 1e12) if value == value else 1e12

@@ -1,16 +1,16 @@
-"""What many reports say together: counts, the worst errors, the verdict."""
+"""What several reports say together: counts, the worst errors, the verdict."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from parity.report.report import Report
+from parity.report.rows import Findings, ratio_to_torch
 from parity.show import roundings
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The numbers of reports, of which several may be of one LSTM, in several types."""
+    """The numbers of several reports; one LSTM may have several, one for each type."""
 
     lstms: int
     lstms_ok: int
@@ -22,7 +22,7 @@ class Summary:
 
     @property
     def ok(self) -> bool:
-        """Whether there is an LSTM and all are right."""
+        """Whether there is an LSTM, and every one is right."""
         return self.lstms_ok == self.lstms > 0
 
     def sentence(self) -> str:
@@ -36,7 +36,7 @@ class Summary:
         )
 
 
-def summary(reports: Sequence[Report]) -> Summary:
+def summary(reports: Sequence[Findings]) -> Summary:
     """The numbers of these reports."""
     rows = [row for report in reports for row in report.rows]
     named = [(str(r.facts.get("lstm", r.title)), r.ok) for r in reports]
@@ -49,5 +49,5 @@ def summary(reports: Sequence[Report]) -> Summary:
         comparisons_ok=sum(row.ok for row in rows),
         worst=max((row.error for row in rows), default=math.nan),
         torch=max((r.torch for r in rows if r.torch is not None), default=None),
-        ratio=Report("", rows).ratio_to_torch(),
+        ratio=ratio_to_torch(rows),
     )

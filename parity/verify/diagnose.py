@@ -5,156 +5,146 @@ from dataclasses import replace
 
 import numpy as np
 
+from lstm_jax import LSTMSpec
 from parity.frameworks.layouts import GATES
 from parity.judge import tolerance
-from parity.judge.cases import Case, Problem
-from parity.judge.tolerance import Exact
+from parity.judge.cases import Problem
+from parity.judge.tensors import Array, Key
 from parity.verify import sides
-from parity.verify.mistakes import Mistake, mistakes
-from parity.verify.mistakes.masks import PADDING
+from parity.verify.compared import Compared, judged, named_place
+from parity.verify.mistakes import MISTAKES, Mistake
+from parity.verify.mistakes.lengths import PADDING
 
-Array = np.ndarray
-Values = Mapping[sides.Key, Array]
-Truth = Mapping[sides.Key, Exact]
+Again = Callable[[Problem], Mapping[Key, Array]]
+_STATES = ("d_h0", "d_c0", "d_reset_h", "d_reset_c")
 
 
-def advice(
-    case: Case,
-    problem: Problem,
-    given: Mapping[str, Array],
-    actual: Values,
-    exact: Truth,
-    again: Callable[[Problem], Values],
-) -> list[str]:
-    """Sentences for a check that failed: the mistake, then the first wrong place.
+def advice(compared: Compared, again: Again) -> list[str]:
+    """Sentences for a check that failed: why it is wrong, and where.
 
     Args:
-        case: Sizes and type.
-        problem: The arrays, with the right weights.
-        given: The weights that JAX had.
-        actual: What JAX gave.
-        exact: What is right.
-        again: What JAX gives for another problem of the same sizes.
+        compared: What was compared; something in it is wrong.
+        again: What JAX gives, with the weights it had, for another problem of the same
+            sizes.
 
     Returns:
-        The mistake's name and cure if one explains the numbers, which weights differ
-        from the right ones if some do, and the first wrong place.
+        The sentence of the known mistake that explains the numbers, if there is one;
+        then which weights differ from the right ones, if any do; last the first wrong
+        place.
     """
-    wrong = _wrong(case, actual, exact)
-    if case.lengths and any(np.isnan(value).any() for value in actual.values()):
-        problem = problem.filled()
-        filled = again(problem)
-        if not _wrong(case, filled, exact):
-            return [PADDING, *_place(case, actual, exact, wrong)]
-        actual, wrong = filled, _wrong(case, filled, exact)
-    found = _explanation(case, problem, actual, exact, wrong)
-    sentences = [found.says] if found else []
-    sentences += _different_weights(problem.params, given)
-    return sentences + _place(case, actual, exact, wrong)
+    filled = _without_nan(compared, again)
+    if filled.wrong:
+        mistake = _explanation(filled)
+        why = [mistake.says] if mistake else []
+        compared = filled
+    else:
+        why = [PADDING]
+    return [*why, *_different_weights(compared), _first_wrong(compared)]
 
 
-def _wrong(case: Case, actual: Values, exact: Truth) -> dict[sides.Key, float]:
-    """The errors that are out of the budget."""
-    errors = {key: _error(case, actual, exact, key) for key in exact}
-    return {key: e for key, e in errors.items() if not e <= case.budget}
+def _without_nan(compared: Compared, again: Again) -> Compared:
+    """Where NaN came out past given lengths: the same with ones past the lengths.
+
+    It tells what reads the padding from what multiplies it by 0.
+    """
+    values = (one.value for one in compared.actual.values())
+    if not compared.case.lengths or not any(np.isnan(value).any() for value in values):
+        return compared
+    problem = compared.problem.filled()
+    actual = judged(compared.case, compared.exact, again(problem))
+    return replace(compared, problem=problem, actual=actual)
 
 
-def _error(case: Case, actual: Values, exact: Truth, key: sides.Key) -> float:
-    if key not in actual:
-        return np.inf
-    return case.distance(key[0], actual[key], exact[key]).error
-
-
-def _explanation(
-    case: Case, problem: Problem, actual: Values, exact: Truth, wrong: Mapping
-) -> Mistake | None:
-    """The mistake nearest to what JAX gave, if it is near enough."""
+def _explanation(compared: Compared) -> Mistake | None:
+    """The mistake whose numbers are nearest to JAX's, if they are near enough."""
+    wrong = compared.wrong
     gradients = all(cotangents for _, cotangents in wrong)
-    nearest, best = None, min(tolerance.MATCH, max(wrong.values()) / tolerance.CLEARER)
-    for mistake in mistakes():
-        if mistake.gradients == gradients and mistake.applies(case):
-            values = _values(mistake, problem, gradients)
-            far = max(
-                _error(case, actual, _as_exact(values, exact), key) for key in values
-            )
+    worst = max(distance.error for distance in wrong.values())
+    nearest, best = None, min(tolerance.MATCH, worst / tolerance.CLEARER)
+    for mistake in MISTAKES:
+        if mistake.gradients == gradients and mistake.applies(compared.case):
+            far = _error_from(compared, _values_of(mistake, compared.problem))
             if far < best:
                 nearest, best = mistake, far
     return nearest
 
 
-def _values(mistake: Mistake, problem: Problem, gradients: bool) -> Values:
-    """What the mistake would give: outputs alone, or gradients alone."""
-    if gradients:
-        values = sides.of_jax(mistake, problem)
-        return {key: value for key, value in values.items() if key[1]}
-    return sides.outputs_of_jax(mistake.run, problem, mistake.change)
+def _values_of(mistake: Mistake, problem: Problem) -> Mapping[Key, Array]:
+    """What the mistake gets wrong: the gradients, or the outputs."""
+    if not mistake.gradients:
+        return sides.eager_outputs_of_jax(mistake.run, mistake.spoilt(problem))
+    values = sides.of_jax(mistake, problem)
+    return {key: value for key, value in values.items() if key[1]}
 
 
-def _as_exact(values: Values, exact: Truth) -> Truth:
-    """The mistake's values in place of the exact ones, with the same noise."""
-    return {
-        key: replace(exact[key], value=value.astype(exact[key].value.dtype))
-        for key, value in values.items()
-    }
+def _error_from(compared: Compared, values: Mapping[Key, Array]) -> float:
+    """How far JAX's values are from these, with the noise of the exact ones."""
+    return max(_error_of(compared, key, value) for key, value in values.items())
 
 
-def _different_weights(
-    right: Mapping[str, Array], given: Mapping[str, Array]
-) -> list[str]:
+def _error_of(compared: Compared, key: Key, value: Array) -> float:
+    if key not in compared.actual:
+        return np.inf
+    exact = compared.exact[key]
+    taken = replace(exact, value=value.astype(exact.value.dtype))
+    return compared.case.distance(key[0], compared.actual[key].value, taken).error
+
+
+def _different_weights(compared: Compared) -> list[str]:
     """The sentence that says which weights differ, and in which gates."""
     places = []
-    for name, array in right.items():
-        other = given.get(name)
-        if other is None or other.shape != array.shape:
+    for name, right in compared.problem.params.items():
+        other = compared.given.get(name)
+        if other is None or other.shape != right.shape:
             places.append(name)
-        elif not np.array_equal(array, other):
-            gates = _different_gates(array, other) if "weight_hr" not in name else ""
+        elif not np.array_equal(right, other):
+            gates = _different_gates(name, right, other)
             places.append(f"{name} (gates {', '.join(gates)})" if gates else name)
     return [f"The weights given differ in {'; '.join(places)}."] if places else []
 
 
-def _different_gates(right: Array, given: Array) -> str:
+def _different_gates(name: str, right: Array, given: Array) -> str:
+    key = LSTMSpec.parse_key(name)
+    if key is None or key.field == "weight_hr":
+        return ""
     blocks = zip(GATES, np.split(right, 4), np.split(given, 4), strict=True)
     return "".join(gate for gate, a, b in blocks if not np.array_equal(a, b))
 
 
-def _place(case: Case, actual: Values, exact: Truth, wrong: Mapping) -> list[str]:
+def _first_wrong(compared: Compared) -> str:
     """The first wrong layer, direction, gate and time step, as far as they show."""
-    parts = []
-    for key in (("h_n", ""), ("c_n", ""), ("ys", "")):
-        if key in wrong and np.isfinite(wrong[key]) and actual[key].size:
-            far = tolerance.elementwise(actual[key], exact[key], case.dtype)
-            row = int(np.argmax((far > case.budget).reshape(len(far), -1).any(1)))
-            timed = key[0] == "ys"
-            place = f"time step {row}" if timed else layer_of_row(case, row)
-            parts.append(f"{key[0]} at {place}")
+    outputs = [("h_n", ""), ("c_n", ""), ("ys", "")]
+    parts = [p for key in outputs if (p := _place_of_output(compared, key))]
     if not parts:
-        tensor = max(wrong, key=lambda key: wrong[key])
-        parts = [_place_of_gradient(case, actual, exact, tensor)]
-    return [f"First wrong: {'; '.join(parts)}."]
+        errors = {key: distance.error for key, distance in compared.wrong.items()}
+        parts = [_place_of_gradient(compared, max(errors, key=errors.__getitem__))]
+    return f"First wrong: {'; '.join(parts)}."
 
 
-def layer_of_row(case: Case, row: int) -> str:
-    """The layer and direction of a row of the state."""
-    layer, direction = divmod(row, case.spec.num_directions)
-    return f"layer {layer}, {'reverse' if direction else 'forward'}"
+def _place_of_output(compared: Compared, key: Key) -> str:
+    """The first wrong layer and direction of a state, or time step of the outputs."""
+    if key not in compared.wrong or not compared.wrong[key].index:
+        return ""
+    value, exact = compared.actual[key].value, compared.exact[key]
+    wrong = tolerance.by_row(value, exact, compared.case.dtype) > compared.case.budget
+    row = int(np.argmax(wrong))
+    place = f"time step {row}" if exact.steps else compared.place_of_row(row)
+    return f"{key[0]} at {place}"
 
 
-def _place_of_gradient(case: Case, actual: Values, exact: Truth, key: sides.Key) -> str:
-    """Layer, direction and gate of a parameter, layer of a state, time step of xs."""
-    name = key[0].removeprefix("d_")
-    known = key in actual and actual[key].shape == exact[key].value.shape
-    if not known or not key[1]:
-        return key[0]
-    index = case.distance(key[0], actual[key], exact[key]).index
+def _place_of_gradient(compared: Compared, key: Key) -> str:
+    """Layer, direction and gate of a parameter; layer of a state; time step of `xs`."""
+    tensor, index = key[0], compared.wrong[key].index
     if not index:
-        return key[0]
-    if name == "xs":
-        return f"{key[0]} at time step {index[0]}"
-    if name in ("h0", "c0", "reset_h", "reset_c"):
-        return f"{key[0]} at {layer_of_row(case, index[0])}"
-    layer = name.removesuffix("_reverse").rpartition("_l")[2]
-    direction = "reverse" if name.endswith("_reverse") else "forward"
-    gate = GATES[index[0] // case.hidden_size] if "weight_hr" not in name else ""
-    place = f"{key[0]} at layer {layer}, {direction}"
-    return f"{place}, gate {gate}" if gate else place
+        return tensor
+    if tensor == "d_xs":
+        return f"{tensor} at time step {index[0]}"
+    if tensor in _STATES:
+        return f"{tensor} at {compared.place_of_row(index[0])}"
+    place = LSTMSpec.parse_key(tensor.removeprefix("d_"))
+    if place is None:
+        return tensor
+    where = f"{tensor} at {named_place(place.layer, place.direction)}"
+    if place.field == "weight_hr":
+        return where
+    return f"{where}, gate {GATES[index[0] // compared.case.hidden_size]}"

@@ -19,7 +19,7 @@ class Scale:
     log: bool = False
 
     def __call__(self, value: Number) -> float:
-        """The place; of what is beyond an end, or no number, that end."""
+        """The place of a value: an end for one beyond it, the upper one for NaN."""
         if math.isnan(value):
             value = self.high
         value = min(max(value, self.low), self.high)
@@ -30,7 +30,7 @@ class Scale:
         return round(self.start + part * (self.end - self.start), 1)
 
     def ticks(self, most: int = 5) -> list[Number]:
-        """Round values to write at the axis."""
+        """Round values, to be written at the axis."""
         return self._decades(most) if self.log else self._even(most)
 
     def _decades(self, most: int) -> list[Number]:

@@ -1,4 +1,4 @@
-"""Drawings as inline SVG; colours and lines are those of style.css."""
+"""Drawings as inline SVG; style.css has the colours and lines."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from parity.report.curves import Mismatch, Trajectory
 from parity.report.page import axes
 from parity.report.page.axes import Number, Scale
-from parity.report.page.markup import Markup, element, join
-from parity.report.report import Row
+from parity.report.page.markup import Markup, concat, element
+from parity.report.rows import Row
 from parity.show import roundings
 
 _WIDTH, _HEIGHT = 340, 190
@@ -49,7 +49,7 @@ def over_time(row: Row, steps: int) -> Markup:
 
 
 def _places(points: int, steps: int) -> list[float]:
-    """The time step of each point of a profile, which may stand for several."""
+    """The time step at which each point is drawn; a point may stand for several."""
     width = steps / max(1, points)
     return [width * k + (width - 1) / 2 for k in range(points)]
 
@@ -86,7 +86,7 @@ def over_layers(
 
 
 def mark(index: int) -> Markup:
-    """The mark of a series, for a legend."""
+    """The mark of a series, for the legend."""
     return _svg("", 12, 12, _mark(index, 6, 6, "ours"), class_="key")
 
 
@@ -133,7 +133,7 @@ def _line(points: list[tuple[Number, Number]], kind: str) -> Markup:
     """A line; few points are marked too."""
     path = "M" + "L".join(f"{x:g} {y:g}" for x, y in points) if points else ""
     dots = points if len(points) <= _FEW else []
-    return join(
+    return concat(
         element("path", d=path, class_=f"line {kind}"),
         *(element("circle", cx=x, cy=y, r=2.2, class_=f"dot {kind}") for x, y in dots),
     )
@@ -142,7 +142,7 @@ def _line(points: list[tuple[Number, Number]], kind: str) -> Markup:
 def _budget(ys: Scale, budget: Number) -> Markup:
     y = ys(budget)
     end = _WIDTH - _RIGHT
-    return join(
+    return concat(
         element("line", x1=_LEFT, x2=end, y1=y, y2=y, class_="budget"),
         _text(end, y - 4, f"budget {budget:g}", "end"),
     )

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from importlib import resources
 
 from parity.machine import environment
-from parity.report.page.markup import Markup, element, join
+from parity.report.page.markup import Markup, concat, element
 from parity.report.page.section import section
-from parity.report.report import Report
+from parity.report.rows import Findings
 from parity.report.summary import Summary, summary
 from parity.show import roundings
 
@@ -15,19 +15,19 @@ _MOST_UNFOLDED = 4
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
-def page(reports: Sequence[Report], problems: Sequence[str], command: str) -> str:
-    """The reports as one page, of which nothing is anywhere else.
+def page(reports: Sequence[Findings], problems: Sequence[str], command: str) -> str:
+    """The reports as one page that needs no other file.
 
     Args:
         reports: What was compared.
         problems: A sentence for each LSTM that could not be checked.
-        command: What to type to have the same again.
+        command: What to type to make the page again.
 
     Returns:
         The HTML. All text that comes from a file is escaped.
     """
     found, unfolded = summary(reports), len(reports) <= _MOST_UNFOLDED
-    body = element(
+    main = element(
         "main",
         _verdict(found, problems),
         _tiles(found) if reports else None,
@@ -36,11 +36,8 @@ def page(reports: Sequence[Report], problems: Sequence[str], command: str) -> st
         *(section(r, f"lstm-{k}", unfolded) for k, r in enumerate(reports)),
         _footer(reports, command),
     )
-    return f"<!doctype html>\n{element('html', _head(found), _body(body), lang='en')}\n"
-
-
-def _body(main: Markup) -> Markup:
-    return element("body", main)
+    html = element("html", _head(found), element("body", main), lang="en")
+    return f"<!doctype html>\n{html}\n"
 
 
 def _head(found: Summary) -> Markup:
@@ -60,7 +57,7 @@ def _head(found: Summary) -> Markup:
 
 
 def _verdict(found: Summary, problems: Sequence[str]) -> Markup:
-    kind, sign, words = _words(found, bool(problems))
+    kind, sign, words = _verdict_words(found, bool(problems))
     return element(
         "header",
         element("p", "LSTM parity: torch and JAX", class_="kicker"),
@@ -73,38 +70,21 @@ def _verdict(found: Summary, problems: Sequence[str]) -> Markup:
     )
 
 
-def _words(found: Summary, partial: bool) -> tuple[str, str, str]:
+def _verdict_words(found: Summary, partial: bool) -> tuple[str, str, str]:
     """Class, sign and sentence of the verdict."""
-    wrong = found.comparisons - found.comparisons_ok
+    count, wrong = f"{found.comparisons:,}", found.comparisons - found.comparisons_ok
     if wrong:
-        return (
-            "fail",
-            "✕",
-            (
-                f"Not the same: {wrong} of {found.comparisons:,} comparisons are out "
-                "of the budget."
-            ),
-        )
+        said = f"Not the same: {wrong} of {count} comparisons are out of the budget."
+        return "fail", "✕", said
     if partial:
-        return (
-            "fail",
-            "!",
-            (
-                f"Not all of it was checked: {found.lstms} "
-                f"{'LSTM is' if found.lstms == 1 else 'LSTMs are'} the same as torch's."
-            ),
-        )
+        right = "LSTM is" if found.lstms == 1 else "LSTMs are"
+        said = f"Not all of it was checked: {found.lstms} {right} the same as torch's."
+        return "fail", "!", said
     if not found.ok:
         return "fail", "✕", "Nothing was compared."
     whose = "of the LSTM" if found.lstms == 1 else f"of {found.lstms} LSTMs"
-    return (
-        "pass",
-        "✓",
-        (
-            f"The same as torch: all {found.comparisons:,} comparisons {whose} are "
-            "within the budget."
-        ),
-    )
+    said = f"The same as torch: all {count} comparisons {whose} are within the budget."
+    return "pass", "✓", said
 
 
 def _tiles(found: Summary) -> Markup:
@@ -121,12 +101,12 @@ def _tiles(found: Summary) -> Markup:
         for name, value in tiles.items()
     )
     said = (
-        "An error is how many roundings of the type a result is from the exact one, at "
-        "the worst time step. The exact one is computed in wider numbers by code that "
-        "shares nothing with either side. The last number is the geometric mean over "
-        "all comparisons."
+        "An error is how many roundings of the type a result is away from the exact "
+        "one, at the worst time step. The exact result is computed in wider numbers, "
+        "by code that shares nothing with either side. The last number is the "
+        "geometric mean over all comparisons."
     )
-    return join(
+    return concat(
         element("dl", *items, class_="tiles"), element("p", said, class_="note")
     )
 
@@ -147,7 +127,7 @@ def _problems(problems: Sequence[str]) -> Markup | None:
     )
 
 
-def _overview(reports: Sequence[Report]) -> Markup:
+def _overview(reports: Sequence[Findings]) -> Markup:
     """A line for each report, the wrong ones first."""
     lines = sorted(enumerate(reports), key=lambda pair: pair[1].ok)
     header = ("LSTM", "our worst", "torch's worst", "verdict")
@@ -163,7 +143,7 @@ def _overview(reports: Sequence[Report]) -> Markup:
     return element("details", element("summary", title), table)
 
 
-def _overview_row(report: Report, link: str) -> Markup:
+def _overview_row(report: Findings, link: str) -> Markup:
     error, torch = report.worst_of(("",))
     verdict = ("✓ ok", None) if report.ok else ("✕ FAIL", "fail")
     return element(
@@ -180,7 +160,7 @@ def _command(command: str) -> tuple[Markup, Markup]:
     return element("h2", "To repeat it"), code
 
 
-def _footer(reports: Sequence[Report], command: str) -> Markup:
+def _footer(reports: Sequence[Findings], command: str) -> Markup:
     """How to repeat it, and where it ran."""
     device = sorted({str(r.facts["device"]) for r in reports if "device" in r.facts})
     facts = environment() | ({"jax device": ", ".join(device)} if device else {})

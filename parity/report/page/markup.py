@@ -1,4 +1,4 @@
-"""HTML as text that is escaped where it is made, in `escape` alone."""
+"""HTML as text, escaped in one place: `escape`."""
 
 import html
 
@@ -9,15 +9,15 @@ _VOID = {"meta", "br"}
 
 
 class Markup(str):
-    """Text that is HTML already; every other text is escaped."""
+    """Text that is HTML already: it is not escaped again."""
 
     __slots__ = ()
 
 
 def escape(text: object) -> str:
-    r"""Any text as HTML, for between tags and for attributes.
+    r"""Any text as HTML: between tags, or in an attribute.
 
-    Control characters, those that turn the direction of text included, become `?`.
+    Control characters become `?`, those that turn the direction of text too.
 
     Example:
         >>> escape('<b title="x">\u202e')
@@ -27,9 +27,9 @@ def escape(text: object) -> str:
 
 
 def element(tag: str, *children: object, **attributes: object) -> Markup:
-    """An element: `class_` is written `class`, and `aria_label` `aria-label`.
+    """An element; a child or an attribute that is None is left out.
 
-    A child or attribute of None is left out.
+    `class_` is written `class`, and `aria_label` is written `aria-label`.
 
     Example:
         >>> element("p", "1 < 2", element("b", "!"), class_="sum")
@@ -39,11 +39,11 @@ def element(tag: str, *children: object, **attributes: object) -> Markup:
     inside = "".join(f' {k}="{escape(v)}"' for k, v in named.items() if v is not None)
     if tag in _VOID:
         return Markup(f"<{tag}{inside}>")
-    return Markup(f"<{tag}{inside}>{join(*children)}</{tag}>")
+    return Markup(f"<{tag}{inside}>{concat(*children)}</{tag}>")
 
 
-def join(*children: object) -> Markup:
-    """Several one after the other."""
+def concat(*children: object) -> Markup:
+    """Several children, one after the other."""
     return Markup(
         "".join(
             child if isinstance(child, Markup) else escape(child)

@@ -1,26 +1,25 @@
 """One LSTM of the page: what is wrong with it, its errors drawn, and its table."""
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 
+from lstm_jax import LSTMSpec
 from parity.report.curves import Mismatch
 from parity.report.page import axes, charts
-from parity.report.page.markup import Markup, element, join
-from parity.report.report import Report, Row
+from parity.report.page.markup import Markup, concat, element
+from parity.report.rows import Findings, Row
 from parity.show import roundings
 
 _STATES = ("h_n", "c_n")
-_PARAMETER = re.compile(r"d_.*_l(?P<layer>\d+)(?P<reverse>_reverse)?")
 
 
-def section(report: Report, name: str, unfolded: bool = False) -> Markup:
-    """All there is to say of an LSTM; folded where nothing is wrong, if not told."""
+def section(report: Findings, name: str, unfolded: bool = False) -> Markup:
+    """The section of an LSTM; folded if nothing is wrong, unless `unfolded`."""
     wrong = "" if report.ok else " fail"
     badge = element("span", "✓ ok" if report.ok else "✕ FAIL", class_=f"badge{wrong}")
     head = element("h2", report.title, " ", badge)
-    content = join(
-        _facts(report),
+    content = concat(
+        _sizes(report),
         None if report.ok else _failure(report),
         element("h3", "Errors, in roundings."),
         _legend(report),
@@ -34,7 +33,8 @@ def section(report: Report, name: str, unfolded: bool = False) -> Markup:
     return element("section", head, content, id=name, class_="lstm")
 
 
-def _facts(report: Report) -> Markup | None:
+def _sizes(report: Findings) -> Markup | None:
+    """Sizes, type and masks in a line."""
     facts = report.facts
     if "hidden_size" not in facts:
         return None
@@ -54,14 +54,14 @@ def _plural(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
-def _failure(report: Report) -> Markup:
+def _failure(report: Findings) -> Markup:
     """The advice first, then the worst numbers, then the curves of the first place."""
     advice = (element("p", sentence, class_="advice") for sentence in report.advice)
     known = len(report.messages()) - len(report.advice)
     said = (element("p", sentence) for sentence in report.messages()[:known])
     alert = element("div", *advice, *said, class_="alert")
     found = report.mismatch
-    return join(alert, None if found is None else _mismatch(found))
+    return concat(alert, None if found is None else _mismatch(found))
 
 
 def _mismatch(found: Mismatch) -> Markup:
@@ -76,7 +76,7 @@ def _mismatch(found: Mismatch) -> Markup:
         class_="legend",
     )
     title = element("h3", f"{found.title}.")
-    return join(title, legend, element("div", *panels, class_="drawings"))
+    return concat(title, legend, element("div", *panels, class_="drawings"))
 
 
 def _figure(caption: str, drawing: Markup, small: bool = False) -> Markup:
@@ -88,18 +88,18 @@ def _figure(caption: str, drawing: Markup, small: bool = False) -> Markup:
     )
 
 
-def _drawings(report: Report) -> Iterator[Markup]:
-    """Errors over time and over layers, of what has them."""
+def _drawings(report: Findings) -> Iterator[Markup]:
+    """Errors over time and over layers, of the tensors that have such an axis."""
     steps = int(report.facts.get("steps", 0))
     rows = {row.tensor: row for row in report.worst()}
     for name in ("ys", "d_xs"):
         row = rows.get(name)
         if row is not None and row.profile and steps:
             yield _figure(f"{name} over time", charts.over_time(row, steps))
-    names = _layers(report)
+    names = _layer_names(report)
     series = _series(report, len(names))
     if series:
-        caption = join("Over layers: ", *_keys(list(series)))
+        caption = concat("Over layers: ", *_keys(list(series)))
         drawing = charts.over_layers(names, series, report.rows[0])
         yield element("figure", element("figcaption", caption), drawing)
 
@@ -109,35 +109,35 @@ def _keys(names: Sequence[str]) -> Iterator[Markup]:
         yield element("span", charts.mark(k), name, class_="series")
 
 
-def _layers(report: Report) -> list[str]:
+def _layer_names(report: Findings) -> list[str]:
     """A short name for each layer and direction, in the order of a state's rows."""
     layers = int(report.facts.get("num_layers", 0))
     ends = ("", "r") if report.facts.get("bidirectional") else ("",)
     return [f"{layer}{end}" for layer in range(layers) for end in ends]
 
 
-def _series(report: Report, rows: int) -> dict[str, list[tuple[float, float | None]]]:
+def _series(report: Findings, rows: int) -> dict[str, list[tuple[float, float | None]]]:
     """Pairs of errors, ours and torch's, for each layer and direction."""
     series: dict[str, list[tuple[float, float | None]]] = {}
     for row in report.rows:
         if row.tensor in _STATES and len(row.profile) == rows > 0:
             torch = row.torch_profile or [None] * rows
             series[row.tensor] = list(zip(row.profile, torch, strict=True))
-    weights = _parameters(report, rows)
+    weights = _errors_of_parameters(report, rows)
     if series and weights:
         series["weights and biases"] = weights
     return series
 
 
-def _parameters(report: Report, rows: int) -> list[tuple[float, float | None]]:
+def _errors_of_parameters(
+    report: Findings, rows: int
+) -> list[tuple[float, float | None]]:
     """The worst error among the parameters of each layer and direction."""
     directions = 2 if report.facts.get("bidirectional") else 1
     ours, torch = [math.nan] * rows, [math.nan] * rows
     for row in report.rows:
-        match = _PARAMETER.fullmatch(row.tensor)
-        at = (
-            int(match["layer"]) * directions + bool(match["reverse"]) if match else rows
-        )
+        key = LSTMSpec.parse_key(row.tensor.removeprefix("d_"))
+        at = key.layer * directions + key.direction if key else rows
         if at < rows:
             ours[at] = _larger(ours[at], row.error)
             torch[at] = _larger(torch[at], row.torch)
@@ -152,7 +152,7 @@ def _larger(held: float, value: float | None) -> float:
     return value if math.isnan(held) else max(held, value)
 
 
-def _legend(report: Report) -> Markup:
+def _legend(report: Findings) -> Markup:
     torch = any(row.torch is not None for row in report.rows)
     return element(
         "p",

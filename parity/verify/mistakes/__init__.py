@@ -1,25 +1,25 @@
-"""Wrong LSTMs that people write: what `diagnose` tries, and the tests' controls.
+"""Wrong LSTMs that people write: what a failed check is explained by.
 
-Each is a function of the signature of `lstm_jax.lstm` with one mistake in it, and a
-sentence that names the mistake and its cure.
+Each row of `MISTAKES` is a function of the signature of `lstm_jax.lstm` with one
+mistake in it, a sentence that names the mistake and its cure, and what a case must have
+for it to make a difference. To add a mistake, add a row to the table of its kind.
 """
 
-from collections.abc import Iterator
-
 from parity.verify.mistakes.equations import EQUATIONS, GRADIENTS, PRECISION
-from parity.verify.mistakes.masks import LENGTHS, RESETS
+from parity.verify.mistakes.lengths import LENGTHS
 from parity.verify.mistakes.mistake import Mistake as Mistake
-from parity.verify.mistakes.weights import WEIGHTS, gate_orders
+from parity.verify.mistakes.resets import RESETS
+from parity.verify.mistakes.weights import GATE_ORDERS, WEIGHTS
 from parity.verify.mistakes.wiring import WIRING
 
-
-def mistakes() -> Iterator[Mistake]:
-    """Every known mistake, the most common first."""
-    yield from gate_orders()
-    yield from WEIGHTS
-    yield from WIRING
-    yield from LENGTHS
-    yield from RESETS
-    yield from EQUATIONS
-    yield from GRADIENTS
-    yield from PRECISION
+# The most common first: of two that explain the numbers equally, the first is named.
+MISTAKES = (
+    *GATE_ORDERS,
+    *WEIGHTS,
+    *WIRING,
+    *LENGTHS,
+    *RESETS,
+    *EQUATIONS,
+    *GRADIENTS,
+    *PRECISION,
+)

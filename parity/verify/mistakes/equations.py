@@ -10,6 +10,7 @@ from jax import lax
 
 import lstm_jax
 from lstm_jax import LayerParams, LSTMState
+from parity.verify.mistakes.changes import Params
 from parity.verify.mistakes.mistake import Mistake
 from parity.verify.mistakes.plain import plain_lstm, step
 
@@ -49,6 +50,14 @@ def _round_state(t: Any, steps: int, state: LSTMState) -> LSTMState:
     return jax.tree.map(_BF16, state)
 
 
+def _stopped_at_the_state(params: Params, xs: Any, state: Any, **masks: Any) -> Any:
+    return lstm_jax.lstm(params, xs, lax.stop_gradient(state), **masks)
+
+
+def _stopped_at_xs(params: Params, xs: Any, state: Any, **masks: Any) -> Any:
+    return lstm_jax.lstm(params, lax.stop_gradient(xs), state, **masks)
+
+
 def _step_with_late_h(params: LayerParams, x: Any, state: LSTMState) -> LSTMState:
     """A step whose `weight_hh` has the gradient of the next step's input."""
     late = lax.stop_gradient(step(params, x, state).h)
@@ -66,85 +75,87 @@ _TF32, _BF16 = _rounded(8, 10), _rounded(8, 7)
 
 EQUATIONS = (
     Mistake(
-        "missing tanh on c",
-        "The tanh on the cell is missing: h is o * tanh(c), not o * c.",
+        name="missing tanh on c",
+        says="The tanh on the cell is missing: h is o * tanh(c), not o * c.",
         run=plain_lstm(step=partial(step, out=lambda c: c)),
     ),
     Mistake(
-        "sigmoid on g",
-        "The gate g goes through a sigmoid: it goes through tanh.",
+        name="sigmoid on g",
+        says="The gate g goes through a sigmoid: it must go through tanh.",
         run=plain_lstm(step=partial(step, squash=jax.nn.sigmoid)),
     ),
     Mistake(
-        "hard sigmoid",
-        "The gates go through Keras's old hard sigmoid: torch's is 1 / (1 + exp(-x)).",
+        name="hard sigmoid",
+        says="The gates go through Keras's old hard sigmoid: torch's sigmoid is "
+        "1 / (1 + exp(-x)).",
         run=plain_lstm(step=partial(step, gate=_hard_sigmoid)),
     ),
 )
 
 GRADIENTS = (
     Mistake(
-        "gradient of the state before stopped",
-        "The gradient stops at the state before: it flows on into h0 and c0.",
-        run=lambda params, xs, state, **masks: lstm_jax.lstm(
-            params, xs, None if state is None else lax.stop_gradient(state), **masks
-        ),
+        name="gradient of the state before stopped",
+        says="The gradient stops at the state before: it must flow on into h0 and c0.",
+        run=_stopped_at_the_state,
         gradients=True,
+        needs={"given_state": True},
     ),
     Mistake(
-        "truncated to one step",
-        "Back-propagation is cut at every step: no gradient flows through the state.",
+        name="truncated to one step",
+        says="Back-propagation is cut at every step: no gradient flows through the "
+        "state.",
         run=plain_lstm(before=_cut),
         gradients=True,
     ),
     Mistake(
-        "truncated in the middle",
-        "Back-propagation is cut in the middle of the sequence: it is truncated.",
+        name="truncated in the middle",
+        says="Back-propagation is cut in the middle of the sequence: it is truncated.",
         run=plain_lstm(before=_cut_in_the_middle),
         gradients=True,
     ),
     Mistake(
-        "gradient through h stopped",
-        "No gradient flows through h from step to step, through c alone.",
+        name="gradient through h stopped",
+        says="From step to step the gradient flows only through c: it must flow "
+        "through h too.",
         run=plain_lstm(before=_cut_h),
         gradients=True,
     ),
     Mistake(
-        "gradient through c stopped",
-        "No gradient flows through c from step to step, through h alone.",
+        name="gradient through c stopped",
+        says="From step to step the gradient flows only through h: it must flow "
+        "through c too.",
         run=plain_lstm(before=_cut_c),
         gradients=True,
     ),
     Mistake(
-        "dW_hh with h_t",
-        "The gradient of weight_hh takes h after each step: it takes h before it.",
+        name="dW_hh with h_t",
+        says="The gradient of weight_hh takes h after each step: it must take h before "
+        "it.",
         run=plain_lstm(step=_step_with_late_h),
         gradients=True,
     ),
     Mistake(
-        "gradient of the input stopped",
-        "No gradient flows into xs.",
-        run=lambda params, xs, state, **masks: lstm_jax.lstm(
-            params, lax.stop_gradient(xs), state, **masks
-        ),
+        name="gradient of the input stopped",
+        says="No gradient flows into xs.",
+        run=_stopped_at_xs,
         gradients=True,
     ),
 )
 
 PRECISION = (
     Mistake(
-        "TF32 products",
-        "The products have TF32's 11 bits: run them with precision='highest'.",
+        name="TF32 products",
+        says="The products have TF32's 11 bits: run them with precision='highest'.",
         run=plain_lstm(step=partial(step, product=lambda a, b: _TF32(a) @ _TF32(b))),
     ),
     Mistake(
-        "bf16 products",
-        "The products have bf16's 8 bits: run them with precision='highest'.",
+        name="bf16 products",
+        says="The products have bf16's 8 bits: run them with precision='highest'.",
         run=plain_lstm(step=partial(step, product=lambda a, b: _BF16(a) @ _BF16(b))),
     ),
     Mistake(
-        "bf16 state",
-        "The state has bf16's 8 bits: keep h and c in float32.",
+        name="bf16 state",
+        says="The state has bf16's 8 bits: keep h and c in float32.",
         run=plain_lstm(before=_round_state),
     ),
 )

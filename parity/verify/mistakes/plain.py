@@ -10,9 +10,9 @@ from jax import lax
 
 import lstm_jax
 from lstm_jax import LayerParams, LSTMSpec, LSTMState
+from parity.judge.tensors import Run
+from parity.verify.mistakes.changes import Params
 
-Params = dict[str, Any]
-Run = Callable[..., tuple[Any, Any]]
 Function = Callable[[Any], Any]
 
 
@@ -71,7 +71,7 @@ class Parts(NamedTuple):
     clean: Callable[[Any, Any], Any] = _cleaned
 
 
-class _Step(NamedTuple):
+class _StepInputs(NamedTuple):
     """The inputs of one step: its number, `x` and the masks."""
 
     t: Any
@@ -86,10 +86,10 @@ def plain_lstm(**parts: Any) -> Run:
     Args:
         parts: Those of `Parts` that are not the right ones.
     """
-    return partial(_run, Parts(**parts))
+    return jax.jit(partial(_scan_stack, Parts(**parts)))
 
 
-def _run(
+def _scan_stack(
     parts: Parts,
     params: Params,
     xs: Any,
@@ -104,7 +104,7 @@ def _run(
     if lengths is not None:
         valid = times.reshape(-1, *(1,) * jnp.ndim(lengths)) < lengths
         xs = parts.clean(valid, xs)
-    state = state or _zeros(spec, xs)
+    state = state or _state_of_zeros(spec, xs)
     reset_state = reset_state or jax.tree.map(jnp.zeros_like, state)
     for layer in range(spec.num_layers):
         outputs = []
@@ -116,8 +116,8 @@ def _run(
                 for pair in (state, reset_state)
             )
             running = None if valid is None else parts.running(valid, direction)
-            body = partial(_body, parts, weights, xs.shape[0], fresh)
-            inputs = _Step(times, xs, running, resets)
+            body = partial(_scan_body, parts, weights, xs.shape[0], fresh)
+            inputs = _StepInputs(times, xs, running, resets)
             new, hs = lax.scan(body, start, inputs, reverse=direction == 1)
             after.append(new)
             outputs.append(hs)
@@ -127,13 +127,13 @@ def _run(
     return xs, jax.tree.map(lambda *rows: jnp.stack(rows), *after)
 
 
-def _body(
+def _scan_body(
     parts: Parts,
     weights: LayerParams,
     steps: int,
     fresh: LSTMState,
     state: LSTMState,
-    inputs: _Step,
+    inputs: _StepInputs,
 ) -> tuple[LSTMState, Any]:
     start = state
     if inputs.resets is not None:
@@ -144,7 +144,7 @@ def _body(
     return new, new.h
 
 
-def _zeros(spec: LSTMSpec, xs: Any) -> LSTMState:
+def _state_of_zeros(spec: LSTMSpec, xs: Any) -> LSTMState:
     rows, batch = spec.num_layers * spec.num_directions, xs.shape[1:-1]
     wide = jnp.promote_types(xs.dtype, jnp.float32)
     return LSTMState(

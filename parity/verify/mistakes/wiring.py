@@ -6,18 +6,13 @@ import jax
 import jax.numpy as jnp
 
 import lstm_jax
-from parity.judge.cases import Case
 from parity.verify.mistakes.changes import Params
 from parity.verify.mistakes.mistake import Mistake
 
 
-def _zero_state(params: Params, xs: Any, state: Any, **masks: Any) -> Any:
+def _state_ignored(params: Params, xs: Any, state: Any, **masks: Any) -> Any:
     zeros = None if state is None else jax.tree.map(jnp.zeros_like, state)
     return lstm_jax.lstm(params, xs, zeros, **masks)
-
-
-def _same_size(case: Case) -> bool:
-    return not case.proj_size
 
 
 def _swap(state: Any) -> Any:
@@ -33,9 +28,8 @@ def _swapped_out(params: Params, xs: Any, state: Any, **masks: Any) -> Any:
     return ys, _swap(after)
 
 
-def _swapped(params: Params, xs: Any, state: Any, **masks: Any) -> Any:
-    ys, after = lstm_jax.lstm(params, xs, _swap(state), **masks)
-    return ys, _swap(after)
+def _swapped_in_and_out(params: Params, xs: Any, state: Any, **masks: Any) -> Any:
+    return _swapped_out(params, xs, _swap(state), **masks)
 
 
 def _backwards(params: Params, xs: Any, state: Any, **masks: Any) -> Any:
@@ -45,44 +39,47 @@ def _backwards(params: Params, xs: Any, state: Any, **masks: Any) -> Any:
 
 def _not_turned_back(params: Params, xs: Any, state: Any, **masks: Any) -> Any:
     ys, after = lstm_jax.lstm(params, xs, state, **masks)
-    if not lstm_jax.spec_of(params).bidirectional:
-        return ys, after
     forward, reverse = jnp.split(ys, 2, axis=-1)
     return jnp.concatenate([forward, reverse[::-1]], axis=-1), after
 
 
 WIRING = (
     Mistake(
-        "state ignored",
-        "The state before is ignored: hand it to the first step.",
-        run=_zero_state,
+        name="state ignored",
+        says="The state before is ignored: hand it to the first step.",
+        run=_state_ignored,
+        needs={"given_state": True},
     ),
     Mistake(
-        "h and c exchanged",
-        "h and c are exchanged, in and out: Flax orders (c, h), torch (h, c).",
-        run=_swapped,
-        applies=_same_size,
+        name="h and c exchanged",
+        says="h and c are exchanged, in and out: Flax orders (c, h), torch (h, c).",
+        run=_swapped_in_and_out,
+        needs={"proj_size": 0, "given_state": True},
     ),
     Mistake(
-        "h and c exchanged going in",
-        "h and c of the state before are exchanged: Flax orders (c, h), torch (h, c).",
+        name="h and c exchanged going in",
+        says="h and c of the state before are exchanged: Flax orders (c, h), torch "
+        "(h, c).",
         run=_swapped_in,
-        applies=_same_size,
+        needs={"proj_size": 0, "given_state": True},
     ),
     Mistake(
-        "h and c exchanged coming out",
-        "h and c of the state after are exchanged: Flax orders (c, h), torch (h, c).",
+        name="h and c exchanged coming out",
+        says="h and c of the state after are exchanged: Flax orders (c, h), torch "
+        "(h, c).",
         run=_swapped_out,
-        applies=_same_size,
+        needs={"proj_size": 0},
     ),
     Mistake(
-        "time reversed",
-        "The sequence is read from its end: time is reversed.",
+        name="time reversed",
+        says="The sequence is read from its end: time is reversed.",
         run=_backwards,
     ),
     Mistake(
-        "reverse outputs not turned back",
-        "The reverse direction's outputs are in its own order of time: turn them back.",
+        name="reverse outputs not turned back",
+        says="The reverse direction's outputs are in reversed order of time: turn them "
+        "back.",
         run=_not_turned_back,
+        needs={"bidirectional": True},
     ),
 )

@@ -1,57 +1,57 @@
 """The side of JAX: `lstm_jax.lstm`, or anyone's function of its signature."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-import lstm_jax
 from parity.judge.cases import SETS, Cotangents, Problem
-from parity.judge.tensors import Array, Inputs, Key, Run, by_key, inputs_of, named
+from parity.judge.tensors import Array, Key, Primals, Run, by_key, by_name, primals_of
+
+# What JAX is to run under, such as a precision: entered for each call.
+Held = Callable[[], AbstractContextManager[Any]]
+full_precision: Held = partial(jax.default_matmul_precision, "highest")
 
 
-def of_jax(
-    run: Run, problem: Problem, *, precision: str = "highest", device: Any = None
-) -> dict[Key, Array]:
+def of_jax(run: Run, problem: Problem, held: Held = full_precision) -> dict[Key, Array]:
     """What `run(params, xs, state)` gives under `jit`, with reverse-mode gradients.
 
     `lengths`, `resets` and `reset_state` are passed by name where the problem has them.
-    Where the outputs have other shapes or types than an LSTM's, they come without
-    gradients.
+    Where the outputs do not have the shapes and types of an LSTM's, no gradients are
+    taken.
     """
-    inputs, masks = inputs_of(problem), _masks(problem)
-    with _settings(problem, precision, device):
-        shapes = jax.eval_shape(partial(_call, run), inputs, masks)
+    primals, masks = primals_of(problem), _masks(problem)
+    with held(), types_of(problem):
+        shapes = jax.eval_shape(partial(_call, run), primals, masks)
         pairs = zip(shapes, problem.cotangents, strict=True)
         if any((a.shape, a.dtype) != (b.shape[1:], b.dtype) for a, b in pairs):
-            return by_key(_outputs(run, inputs, masks), [])
-        outputs, found = _values(run, inputs, masks, problem.cotangents)
-        gradients = named(found)
+            return by_key(_only_outputs(run, primals, masks), [])
+        outputs, found = _with_gradients(run, primals, masks, problem.cotangents)
+        gradients = by_name(found)
         sets = [{name: a[k] for name, a in gradients.items()} for k in range(len(SETS))]
         return by_key(outputs, sets)
 
 
 def outputs_of_jax(
-    run: Run,
-    problem: Problem,
-    change: Callable[..., Any] | None = None,
-    *,
-    precision: str = "highest",
-    device: Any = None,
+    run: Run, problem: Problem, held: Held = full_precision
 ) -> dict[Key, Array]:
-    """The outputs alone, which another program may give; of changed weights, if asked.
+    """Only the outputs: XLA compiles another program when no gradient is asked for."""
+    with held(), types_of(problem):
+        return by_key(_only_outputs(run, primals_of(problem), _masks(problem)), [])
 
-    It is one program for all changes.
+
+def eager_outputs_of_jax(run: Run, problem: Problem) -> dict[Key, Array]:
+    """The outputs of a function that is not compiled as a whole.
+
+    Only what it compiles itself is compiled, once for all functions that share it.
     """
-    with _settings(problem, precision, device):
-        inputs = inputs_of(problem)
-        if change is not None:
-            params = change(problem.params, lstm_jax.spec_of(problem.params))
-            inputs = inputs._replace(params=params)
-        return by_key(_outputs(run, inputs, _masks(problem)), [])
+    with full_precision(), types_of(problem):
+        arrays = jax.tree.map(jnp.asarray, (primals_of(problem), _masks(problem)))
+        return by_key(_call(run, *arrays), [])
 
 
 def _masks(problem: Problem) -> dict[str, Array]:
@@ -60,21 +60,18 @@ def _masks(problem: Problem) -> dict[str, Array]:
 
 
 @contextmanager
-def _settings(problem: Problem, precision: str, device: Any) -> Iterator[None]:
+def types_of(problem: Problem) -> Iterator[None]:
+    """Enable 64-bit types where the problem needs them."""
     wide = problem.xs.dtype == np.float64
-    with (
-        jax.enable_x64(wide or jax.config.read("jax_enable_x64")),
-        jax.default_matmul_precision(precision),
-        jax.default_device(device),
-    ):
+    with jax.enable_x64(wide or jax.config.read("jax_enable_x64")):
         yield
 
 
-def _call(run: Run, inputs: Inputs, masks: dict[str, Any]) -> Cotangents:
+def _call(run: Run, primals: Primals, masks: dict[str, Any]) -> Cotangents:
     options = dict(masks)
-    if inputs.reset_state is not None:
-        options["reset_state"] = inputs.reset_state
-    found = run(inputs.params, inputs.xs, inputs.state, **options)
+    if primals.reset_state is not None:
+        options["reset_state"] = primals.reset_state
+    found = run(primals.params, primals.xs, primals.state, **options)
     if not _is_pair(found) or not _is_pair(found[1]):
         raise TypeError(
             f"check: run must return (ys, (h, c)), not {_kind(found)}: outputs and the "
@@ -94,14 +91,14 @@ def _kind(value: Any) -> str:
     return "an array" if hasattr(value, "shape") else type(value).__name__
 
 
-_outputs = jax.jit(_call, static_argnums=0)
+_only_outputs = jax.jit(_call, static_argnums=0)
 
 
 @partial(jax.jit, static_argnums=0)
-def _values(
-    run: Run, inputs: Inputs, masks: dict[str, Any], cotangents: Cotangents
-) -> tuple[Any, Inputs]:
-    """Outputs, and the gradients of each set of cotangents, one plain pullback each."""
-    outputs, pullback = jax.vjp(lambda given: _call(run, given, masks), inputs)
+def _with_gradients(
+    run: Run, primals: Primals, masks: dict[str, Any], cotangents: Cotangents
+) -> tuple[Any, Primals]:
+    """Outputs, and the gradients for each set of cotangents, by the same pullback."""
+    outputs, pullback = jax.vjp(lambda given: _call(run, given, masks), primals)
     (gradients,) = jax.lax.map(pullback, cotangents)
     return outputs, gradients

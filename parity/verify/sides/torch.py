@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from parity.judge.cases import SETS, Problem
-from parity.judge.tensors import Array, Inputs, Key, by_key, flatten_batch, named
+from parity.judge.tensors import (
+    Array,
+    Key,
+    Primals,
+    by_key,
+    by_name,
+    flatten_batch,
+    primals_of,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -22,10 +30,10 @@ def has_torch() -> bool:
     return True
 
 
-def of_torch(problem: Problem) -> dict[Key, Array] | None:
-    """What `torch.nn.LSTM` gives; None where there is no torch or it refuses."""
+def of_torch(problem: Problem) -> dict[Key, Array]:
+    """What `torch.nn.LSTM` gives; empty where torch is missing or refuses the sizes."""
     if 0 in problem.xs.shape[:-1] or not has_torch():
-        return None
+        return {}
 
     from parity.arrays import tensor_of
     from parity.frameworks.torch import lstm_of
@@ -41,23 +49,21 @@ def of_torch(problem: Problem) -> dict[Key, Array] | None:
 
     xs, state = leaf(problem.xs), leaves(problem.state)
     fresh = leaves(problem.reset_state)
-    outputs = _run(module, problem, xs, state, fresh)
-    inputs = named(Inputs(dict(module.named_parameters()), xs, state, fresh))
-    shapes = named(
-        Inputs(problem.params, problem.xs, problem.state, problem.reset_state)
-    )
+    outputs = _outputs_of(module, problem, xs, state, fresh)
+    inputs = by_name(Primals(dict(module.named_parameters()), xs, state, fresh))
+    shapes = by_name(primals_of(problem))
     sets = []
     for k in range(len(SETS)):
         weights = [leaf(a[k]).detach() for a in problem.cotangents]
         found = _gradients(outputs, weights, list(inputs.values()))
         shaped = zip(inputs, found, strict=True)
-        sets.append({name: _array(a, shapes[name]) for name, a in shaped})
+        sets.append({name: _array_like(a, shapes[name]) for name, a in shaped})
     pairs = zip(outputs, problem.cotangents, strict=True)
-    return by_key([_array(a.detach(), b[0]) for a, b in pairs], sets)
+    return by_key([_array_like(a.detach(), b[0]) for a, b in pairs], sets)
 
 
 def _gradients(outputs: Any, weights: list[Any], inputs: list[Any]) -> Any:
-    """Gradients of the weighted outputs; zeros where an output depends on nothing."""
+    """Gradients of the weighted outputs; zeros where no output depends on an input."""
     import torch
 
     pairs = zip(outputs, weights, strict=True)
@@ -75,17 +81,17 @@ def _gradients(outputs: Any, weights: list[Any], inputs: list[Any]) -> Any:
     )
 
 
-def _array(tensor: "torch.Tensor", like: Array) -> Array:
+def _array_like(tensor: "torch.Tensor", like: Array) -> Array:
     """A tensor in the shape and type of an array."""
     from parity.arrays import numpy_of
 
     return numpy_of("", tensor).reshape(like.shape).astype(like.dtype)
 
 
-def _run(
+def _outputs_of(
     module: Any, problem: Problem, xs: Any, state: Any, fresh: Any
 ) -> tuple[Any, Any, Any]:
-    """Outputs and the state after, the lengths packed, the resets step by step."""
+    """Outputs and the state after: packed for lengths, step by step for resets."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "LSTM with projections is not supported")
         if problem.resets is not None:
@@ -96,7 +102,8 @@ def _run(
         return ys, h, c
 
 
-def _zeros(module: Any, xs: Any) -> tuple[Any, Any]:
+def _zeros_for(module: Any, xs: Any) -> tuple[Any, Any]:
+    """A state of zeros for the module."""
     rows = module.num_layers * (1 + module.bidirectional)
     output = module.proj_size or module.hidden_size
     h = xs.new_zeros(rows, xs.shape[1], output)
@@ -104,11 +111,11 @@ def _zeros(module: Any, xs: Any) -> tuple[Any, Any]:
 
 
 def _packed(module: Any, lengths: Array, xs: Any, state: Any) -> tuple[Any, Any, Any]:
-    """Torch packs no row of length 0: these keep their state, with zeros as outputs."""
+    """Torch cannot pack rows of length 0: they keep their state, and give zeros."""
     import torch
     from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-    h, c = state or _zeros(module, xs)
+    h, c = state or _zeros_for(module, xs)
     features = (1 + module.bidirectional) * h.shape[-1]
     ys = xs.new_zeros(*xs.shape[:2], features)
     rows = torch.from_numpy(np.flatnonzero(lengths))
@@ -126,7 +133,7 @@ def _packed(module: Any, lengths: Array, xs: Any, state: Any) -> tuple[Any, Any,
 def _step_by_step(
     module: Any, problem: Problem, xs: Any, state: Any, fresh: Any
 ) -> tuple[Any, Any, Any]:
-    """Torch has no resets: one call for each step, the state replaced in between."""
+    """Torch has no resets: one call for each step, with the state replaced between."""
     import torch
 
     def mask(array: Array) -> Any:
@@ -137,7 +144,7 @@ def _step_by_step(
     running = mask(np.broadcast_to(steps < lengths, problem.xs.shape[:-1]).copy())
     assert problem.resets is not None  # noqa: S101
     resets = mask(problem.resets)
-    state, fresh = (pair or _zeros(module, xs) for pair in (state, fresh))
+    state, fresh = (pair or _zeros_for(module, xs) for pair in (state, fresh))
     xs = torch.where(running, xs, 0)
     outputs = []
     for t in range(len(xs)):

@@ -24,14 +24,17 @@ def drawn(**options):
     return params, problem.xs.astype(WIDE), state, cotangents
 
 
-@pytest.mark.parametrize(
-    "case", [c for c in CASES if c.steps < 1000], ids=lambda case: case.name
-)
+# What is large is slow in extended precision, and runs the same lines.
+SMALL = [case for case in CASES if case.steps < 1000 and case.hidden_size < 128]
+
+
+@pytest.mark.parametrize("case", SMALL, ids=lambda case: case.name)
 def test_outputs_and_every_gradient_are_those_of_torch_in_float64(case):
     problem = Case(**{**vars(case), "dtype": "float64"}).draw()
     theirs = sides.of_torch(problem)
-    assert theirs is not None
-    for key, exact in sides.of_oracle(problem).items():
+    right = sides.of_oracle(problem)
+    assert theirs.keys() == right.keys()
+    for key, exact in right.items():
         found = tolerance.distance(theirs[key], exact, "float64")
         assert found.error <= tolerance.BUDGETS["float64"], (key, found)
 

@@ -14,6 +14,7 @@ from parity.__main__ import main
 from parity.judge.cases import Case
 from parity.report.page import axes, page
 from parity.report.page.markup import element, escape
+from parity.verify.mistakes.weights import GATE_ORDERS
 from tests.given import ROOT
 
 HOSTILE = [
@@ -72,7 +73,9 @@ def right():
 @pytest.fixture(scope="module")
 def wrong():
     params = {n: a.numpy() for n, a in torch.nn.LSTM(5, 4).state_dict().items()}
-    return parity.check(params, onnx(params))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("parity.verify.diagnose.MISTAKES", GATE_ORDERS)
+        return parity.check(params, onnx(params))
 
 
 def test_a_page_of_what_is_right(right):
@@ -203,9 +206,9 @@ WRONG_RUNS = {
 }
 
 
+@pytest.mark.usefixtures("no_advice")
 @pytest.mark.parametrize("said", WRONG_RUNS)
-def test_a_wrong_function_is_drawn_around_its_worst_element(said, monkeypatch):
-    monkeypatch.setattr("parity.verify.diagnose.advice", lambda *_: [])
+def test_a_wrong_function_is_drawn_around_its_worst_element(said):
     report = parity.check(torch.nn.LSTM(5, 4), run=spoilt(WRONG_RUNS[said]))
     text = report.to_html()
     assert said in Page(text).words
@@ -229,7 +232,7 @@ def test_a_path_that_cannot_be_written_is_refused_first(
     name, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.setattr("os.access", lambda *_: False)
-    monkeypatch.setattr(parity, "check_case", None)
+    monkeypatch.setattr("parity.cli.check.check_case", None)
     path = tmp_path / "out.svg"
     assert main(["check", f"--{name}", str(path)]) == 2
     assert capsys.readouterr().err == (
@@ -245,8 +248,8 @@ def test_the_commands_of_the_docs_run(right, tmp_path, monkeypatch, capsys):
     for picture in re.findall(r"\((images/.*?)\)", text):
         assert 10_000 < (DOCS / picture).stat().st_size < 200_000
     monkeypatch.chdir(tmp_path)
-    for name in ("check", "check_case"):  # the files are read and written alone
-        monkeypatch.setattr(parity, name, lambda *_, **__: right)
+    for name in ("check.check_case", "check_file.check"):  # only files are handled
+        monkeypatch.setattr(f"parity.cli.{name}", lambda *_, **__: right)
     model = torch.nn.ModuleDict({"encoder": torch.nn.LSTM(3, 2)})
     parity.write_tensors(model.state_dict(), "model.safetensors")
     np.save("speech.npy", np.ones((2, 5, 3), np.float32))

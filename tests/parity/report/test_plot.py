@@ -33,9 +33,8 @@ def test_a_figure_names_each_tensor_and_both_sides():
     assert "<!-- budget 32 -->" in plot.figure([report], ".svg").decode()
 
 
-def test_what_is_infinitely_wrong_is_drawn_too(monkeypatch):
-    monkeypatch.setattr("parity.verify.diagnose.advice", lambda *_: [])
-
+@pytest.mark.usefixtures("no_advice")
+def test_what_is_infinitely_wrong_is_drawn_too():
     def broken(params, xs, state):
         return xs[..., :2] * np.nan, state
 

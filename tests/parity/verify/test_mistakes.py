@@ -7,59 +7,39 @@ import jax
 import pytest
 
 import lstm_jax
-import parity
 from parity.judge import tolerance
 from parity.judge.cases import Case
 from parity.verify import sides
-from parity.verify.mistakes import mistakes
+from parity.verify.mistakes import MISTAKES, Mistake
 from parity.verify.mistakes.equations import PRECISION
-from parity.verify.mistakes.masks import LENGTHS, RESETS
+from parity.verify.mistakes.weights import GATE_ORDERS
+from parity.verify.verify import Conditions, compare
 
 pytestmark = pytest.mark.usefixtures("unoptimised")
 
-MISTAKES = {mistake.name: mistake for mistake in mistakes()}
-FLAT = Case(name="flat", input_size=4, hidden_size=4, seed=4)
+
+def named(name):
+    (found,) = (mistake for mistake in MISTAKES if mistake.name == name)
+    return found
 
 
-def case_for(name, **changes):
-    """The smallest case in which the mistake of that name makes a difference."""
-    mistake, case = MISTAKES[name], replace(FLAT, **changes)
-    if mistake in LENGTHS:
-        case = replace(case, lengths=True, batch=(8,))
-    if mistake in RESETS:
-        case = replace(case, resets=True, reset_state=True, batch=(8,))
-    if name.startswith("layers"):
-        case = replace(case, num_layers=3)
-    both = ("directions", "reverse outputs", "reverse from")
-    return replace(case, bidirectional=name.startswith(both))
-
-
-def test_every_wrong_gate_order_is_a_million_roundings_away(monkeypatch):
-    monkeypatch.setattr("parity.verify.diagnose.advice", lambda *_: [])
-    right = FLAT.draw().params
-    for name, mistake in MISTAKES.items():
-        if name.startswith("gates "):
-            report = parity.check(right, mistake.change(right, FLAT.spec))
-            assert max(row.error for row in report.rows) > 1e6, name
+def checked(mistake, case):
+    """The report of a mistake in the place of the right function and weights."""
+    weights = mistake.spoilt(case.draw()).params
+    return compare(case, Conditions(run=mistake.run), ours=weights)
 
 
 # Every gate order but two is named by `make test-all`: to try all costs a second each.
-NAMED = [
-    pytest.param(name, marks=pytest.mark.slow)
-    if name.startswith("gates ") and not name.endswith(("o, f, g", "i, f, o"))
-    else name
-    for name in MISTAKES
-]
-
-
-@pytest.mark.parametrize("name", NAMED)
-def test_a_wrong_lstm_fails_and_is_named(name):
-    mistake, case = MISTAKES[name], case_for(name)
-    if mistake.run is lstm_jax.lstm:  # the weights are wrong
-        right = case.draw().params
-        report = parity.check(right, mistake.change(right, case.spec))
-    else:
-        report = parity.check_case(case, run=mistake)
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        pytest.param(mistake, id=mistake.name, marks=pytest.mark.slow if slow else ())
+        for mistake in MISTAKES
+        for slow in [mistake in GATE_ORDERS and mistake not in GATE_ORDERS[:1]]
+    ],
+)
+def test_a_wrong_lstm_fails_and_is_named(mistake):
+    report = checked(mistake, mistake.smallest_case())
     assert not report.ok
     assert report.advice[0] == mistake.says, report.messages()
     assert report.advice[-1].startswith("First wrong: ")
@@ -67,23 +47,42 @@ def test_a_wrong_lstm_fails_and_is_named(name):
 
 @pytest.mark.slow
 def test_a_mistake_deep_in_a_stack_is_named():
-    case = Case(name="deep", num_layers=2, proj_size=2)
-    mistake = MISTAKES["dW_hh with h_t"]
-    report = parity.check_case(case, run=mistake)
+    mistake = named("dW_hh with h_t")
+    report = checked(mistake, mistake.smallest_case(num_layers=2, proj_size=2))
     assert not report.ok
     assert report.advice[0] == mistake.says, report.messages()
 
 
-def test_every_gate_order_but_torchs_is_a_mistake():
-    orders = [name for name in MISTAKES if name.startswith("gates ")]
-    assert len(orders) == 23
-    assert "gates i, f, g, o" not in orders
+def test_a_mistake_is_added_by_one_row(monkeypatch):
+    def halved(params, xs, state, **masks):
+        ys, after = lstm_jax.lstm(params, xs, state, **masks)
+        return 0.5 * ys, after
+
+    toy = Mistake(
+        name="outputs halved",
+        says="The outputs are halved: double them.",
+        run=halved,
+        needs={"lengths": True},
+    )
+    monkeypatch.setattr("parity.verify.diagnose.MISTAKES", (*MISTAKES, toy))
+    report = checked(toy, toy.smallest_case())
+    assert report.advice == [toy.says, "First wrong: ys at time step 0."]
 
 
-def test_there_are_wrong_lengths_and_resets():
-    assert len(LENGTHS) == 11
-    assert len(RESETS) == 10
-    assert {*LENGTHS, *RESETS} < set(MISTAKES.values())
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
+def test_a_mistake_applies_where_a_case_has_what_it_needs(mistake):
+    case = mistake.smallest_case()
+    assert mistake.applies(case)
+    for name, needed in mistake.needs.items():
+        lacking: dict = {name: type(needed)(not needed)}
+        assert not mistake.applies(replace(case, **lacking))
+
+
+def test_no_two_mistakes_have_a_name_and_none_is_right():
+    names = {mistake.name for mistake in MISTAKES}
+    assert len(names) == len(MISTAKES)
+    assert len(GATE_ORDERS) == 23
+    assert "gates i, f, g, o" not in names
 
 
 @lru_cache
@@ -92,15 +91,24 @@ def drawn(case):
     return problem, sides.of_oracle(problem)
 
 
+def error_of_outputs(mistake, case):
+    """The largest error of the outputs and states, in roundings."""
+    problem, exact = drawn(case)
+    values = sides.eager_outputs_of_jax(mistake.run, mistake.spoilt(problem))
+    return max(case.distance(k[0], a, exact[k]).error for k, a in values.items())
+
+
+def test_every_wrong_gate_order_is_a_million_roundings_away():
+    case = GATE_ORDERS[0].smallest_case()
+    errors = {order.name: error_of_outputs(order, case) for order in GATE_ORDERS}
+    assert min(errors.values()) > 1e6, errors
+
+
 def is_seen(mistake, case):
-    """Whether it fails; the outputs alone are run where they show it."""
-    if not mistake.gradients:
-        problem, exact = drawn(case)
-        values = sides.outputs_of_jax(mistake.run, problem, mistake.change)
-        for key, value in values.items():
-            if case.distance(key[0], value, exact[key]).error > case.budget:
-                return True
-    return not parity.check_case(case, run=mistake).ok
+    """Whether it fails; only the outputs are run where they show it."""
+    if not mistake.gradients and error_of_outputs(mistake, case) > case.budget:
+        return True
+    return not checked(mistake, case).ok
 
 
 # Of those above a half type's own rounding, the nearest to it at each size, measured.
@@ -108,34 +116,31 @@ NEAREST = ["b_hh dropped", "forget bias -1", "hard sigmoid", "length 0 as 1"]
 NEAREST += ["gradient of the state before stopped", "reverse from the padded end"]
 
 
+@pytest.mark.usefixtures("no_advice")
 @pytest.mark.parametrize("name", NEAREST)
-def test_a_wrong_lstm_fails_in_half_precision(monkeypatch, name):
-    monkeypatch.setattr("parity.verify.diagnose.advice", lambda *_: [])
-    case = case_for(name, input_size=64, hidden_size=64, dtype="bfloat16")
-    assert is_seen(MISTAKES[name], case)
+def test_a_wrong_lstm_fails_in_half_precision(name):
+    mistake = named(name)
+    sizes = {"input_size": 64, "hidden_size": 64, "dtype": "bfloat16"}
+    assert is_seen(mistake, mistake.smallest_case(**sizes))
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_advice")
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
 @pytest.mark.parametrize("size", [4, 64, 256])
-def test_every_wrong_lstm_fails_in_half_precision(monkeypatch, size, dtype):
-    monkeypatch.setattr("parity.verify.diagnose.advice", lambda *_: [])
+def test_every_wrong_lstm_fails_in_half_precision(size, dtype):
     sizes = {"input_size": size, "hidden_size": size, "dtype": dtype}
-    unseen = [
-        name
-        for name, mistake in MISTAKES.items()
-        if mistake not in PRECISION and not is_seen(mistake, case_for(name, **sizes))
-    ]
+    tried = [mistake for mistake in MISTAKES if mistake not in PRECISION]
+    assert len(tried) > 60
+    unseen = [m.name for m in tried if not is_seen(m, m.smallest_case(**sizes))]
     drawn.cache_clear()
     jax.clear_caches()
     assert unseen == []
 
 
-@pytest.mark.parametrize("name", ["TF32 products", "bf16 products", "bf16 state"])
 @pytest.mark.parametrize("size", [4, 64, 256])
-def test_fewer_bits_fail_at_every_size(monkeypatch, name, size):
-    monkeypatch.setattr("parity.verify.diagnose.advice", lambda *_: [])
+def test_fewer_bits_fail_at_every_size(size):
     case = Case(name="bits", input_size=size, hidden_size=size, steps=5, batch=(2,))
-    report = parity.check_case(case, run=MISTAKES[name])
-    assert not report.ok
-    assert max(row.error for row in report.rows) > 10 * tolerance.BUDGETS["float32"]
+    errors = {mistake.name: error_of_outputs(mistake, case) for mistake in PRECISION}
+    assert len(errors) == 3
+    assert min(errors.values()) > 10 * tolerance.BUDGETS["float32"], errors

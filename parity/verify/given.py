@@ -1,0 +1,136 @@
+"""What `check` is given, each thing checked: weights, inputs, sizes and masks."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from lstm_jax import LSTMSpec
+from parity.arrays import numpy_of
+from parity.judge import tolerance
+from parity.judge.cases import SETS
+from parity.judge.tensors import Array
+from parity.machine import memory
+
+DTYPES = ("float32", "float64", "bfloat16", "float16")
+_KEPT = 12  # arrays of the cell's size that the oracle keeps of a step
+
+
+def weights_of(module: Any, dtype: str) -> dict[str, Array]:
+    """The weights of a module or a mapping, in the type that is checked.
+
+    Those of a cell are named as a layer's.
+    """
+    if dtype not in DTYPES:
+        raise ValueError(
+            f"check: {dtype=} must be one of {', '.join(DTYPES)}: the tolerance is "
+            "known for these. Use 'float32'."
+        )
+    source = _mapping_of(module)
+    arrays = {str(name): _finite(str(name), source[name], dtype) for name in source}
+    if "weight_ih" in arrays:
+        arrays = {f"{name}_l0": array for name, array in arrays.items()}
+    return arrays
+
+
+def _mapping_of(module: Any) -> Mapping[str, Any]:
+    if isinstance(module, Mapping):
+        return module
+    if hasattr(module, "state_dict"):
+        return module.state_dict()
+    if callable(getattr(module, "params", None)):
+        return module.params()
+    raise TypeError(
+        f"check: module must be an LSTM, an LSTMCell or a mapping, not "
+        f"{type(module).__name__}: its weights are compared. "
+        "Use a state dict of torch's names."
+    )
+
+
+def sizes_of(
+    xs: Array | None, steps: int, batch: int | tuple[int, ...]
+) -> dict[str, Any]:
+    """The time steps and the batch axes: those of `xs`, if it is given."""
+    if xs is not None:
+        steps, batch = xs.shape[0], xs.shape[1:-1]
+    batch = (batch,) if isinstance(batch, int) else tuple(batch)
+    refuse_negative("batch", min(batch, default=0))
+    refuse_negative("steps", steps)
+    return {"steps": steps, "batch": batch}
+
+
+def refuse_negative(name: str, value: int) -> None:
+    """Refuse a size or a seed that is no whole number of 0 or more."""
+    if not isinstance(value, int) or value < 0:
+        raise ValueError(
+            f"check: {name}={value!r} must be a whole number of 0 or more: arrays of "
+            "that size are drawn. Use the default."
+        )
+
+
+def masks_of(
+    spec: LSTMSpec, lengths: bool, resets: bool, reset_state: bool
+) -> dict[str, bool]:
+    """Which masks are drawn."""
+    if resets and spec.bidirectional:
+        raise ValueError(
+            "check: resets=True must not be asked of a bidirectional LSTM: its reverse "
+            "direction would see the next sequence. Use lengths."
+        )
+    if reset_state and not resets:
+        raise ValueError(
+            "check: reset_state=True must come with resets: it is the state after one. "
+            "Use resets=True."
+        )
+    return {"lengths": lengths, "resets": resets, "reset_state": reset_state}
+
+
+def inputs_of(xs: Any, spec: LSTMSpec, dtype: str) -> Array | None:
+    """The inputs, if any, as a finite array of the type that is checked."""
+    if xs is None:
+        return None
+    shape = np.shape(xs)
+    if len(shape) < 2 or shape[-1] != spec.input_size:
+        raise ValueError(
+            f"check: xs.shape={shape} must be (T, *B, {spec.input_size}): the LSTM "
+            f"takes {spec.input_size} features. Put time first and features last."
+        )
+    needed, held = _bytes_needed(shape, spec, dtype), memory()
+    if needed > held:
+        raise ValueError(
+            f"check: xs.shape={shape} must need less than {held / 2**30:.1f} GiB of "
+            f"memory, all there is: every step is kept, and the check needs "
+            f"{needed / 2**30:.1f} GiB. Give fewer steps or rows."
+        )
+    return _finite("xs", xs, dtype, "Give numbers in the range of the type.")
+
+
+def _bytes_needed(shape: tuple[int, ...], spec: LSTMSpec, dtype: str) -> float:
+    """About what the oracle keeps of all steps, within twice: states, gradients."""
+    rows, wide = float(np.prod(shape[:-1])), 16 if dtype == "float64" else 8
+    kept = spec.num_layers * spec.num_directions * _KEPT * spec.hidden_size
+    outputs = 3 * spec.num_directions * spec.output_size
+    sets = len(SETS) * (5 * spec.input_size + outputs)
+    return rows * (1 + tolerance.NOISE_RUNS) * wide * (kept + sets)
+
+
+def _finite(
+    name: str, value: Any, dtype: str, cure: str = "Repair the weights first."
+) -> Array:
+    """A weight, or the inputs, as a finite array of the type that is checked."""
+    array = numpy_of(name, value, "check")
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        raise TypeError(
+            f"check: {name}.dtype={array.dtype} must be a floating type: the equations "
+            "are real. Convert a quantised model back first."
+        )
+    with np.errstate(over="ignore"):  # what overflows is refused below
+        array = array.astype(jnp.dtype(dtype))
+    wrong = np.argwhere(~np.isfinite(array))
+    if len(wrong):
+        raise ValueError(
+            f"check: {name} must be finite: it holds {len(wrong)} values that are not, "
+            f"the first at {wrong[0].tolist()}. {cure}"
+        )
+    return array
