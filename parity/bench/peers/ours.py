@@ -83,7 +83,7 @@ def _chosen(backend: str, work: Work, problem: Problem, settings: Settings) -> s
         work.case.spec, resets=problem.resets is not None, platform=settings.device
     )
     try:
-        return lstm_jax.backends.choose(backend, spec)
+        return lstm_jax.backends.choose(backend, spec).name
     except NotImplementedError as error:
         raise Unsupported(str(error)) from None
 

@@ -22,7 +22,7 @@ from parity.frameworks.layers import Layers, layers_of, params_of
 from parity.frameworks.registry import FRAMEWORKS
 from parity.judge.cases import Case, Cotangents, Problem
 from parity.judge.exact import of_oracle
-from parity.judge.tensors import Inputs, Key, by_key, named
+from parity.judge.tensors import Key, Primals, by_key, by_name
 from tests.given.libraries import params as rows
 from tests.given.toy_framework import TOY, WRONG_TOY
 
@@ -153,7 +153,7 @@ def values_of(framework: Framework, case: Case) -> dict[Key, np.ndarray]:
     derive = framework.derive if framework.differentiate else jax.jit(framework.derive)
     outputs, d_weights, d_xs = derive(weights, problem.xs, cotangents)
     gradients = params_of(framework.gradients(layers, d_weights))
-    return by_key(outputs, [named(Inputs(gradients, d_xs, None, None))])
+    return by_key(outputs, [by_name(Primals(gradients, d_xs, None, None))])
 
 
 def worst_of(framework: Framework, case: Case) -> float:
