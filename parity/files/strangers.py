@@ -45,7 +45,7 @@ STRANGERS: tuple[Stranger, ...] = (
     Stranger("xz", starts(b"\xfd7zXZ\0"), "Unpack it with unxz first."),
     Stranger(
         "a pointer of Git LFS",
-        starts(b"version https://git-lfs"),
+        starts(b"version https:"),
         "Fetch the file itself with git lfs pull.",
     ),
     Stranger("a page of the web", starts(b"<"), "Fetch the file itself."),

@@ -125,7 +125,7 @@ FIRST_BYTES = {
     "Zstandard": b"\x28\xb5\x2f\xfd",
     "bzip2": b"BZh91AY&SY",
     "xz": b"\xfd7zXZ\0",
-    "a pointer of Git LFS": b"version https://git-lfs.github.com/spec/v1\n",
+    "a pointer of Git LFS": b"version https:" + bytes(9),
     "a page of the web": b"<!doctype html>",
 }
 SUFFIXES = ("", ".pt", ".safetensors", ".msgpack", ".json")
