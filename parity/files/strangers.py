@@ -6,7 +6,7 @@ the formats that are told by little.
 
 from dataclasses import dataclass
 
-from parity.files.reading import Reading, Test, starts
+from parity.files.reading import Reading, Recogniser, starts
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Stranger:
     """A kind of file that is not read here: its name, its test, and the way out."""
 
     name: str
-    is_it: Test
+    is_it: Recogniser
     cure: str
 
 

@@ -144,6 +144,17 @@ def test_a_format_is_told_by_its_bytes(words, suffix, tmp_path):
     assert formats.format_of(Reading(path, formats.read_any)).words == words
 
 
+@pytest.mark.parametrize("start", [b"{", b"\x80\x02", b"\x81", b"<", b"\x1f\x8b"])
+def test_a_length_of_safetensors_may_look_like_another_format(start, tmp_path):
+    path = tmp_path / "a"
+    entry = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
+    length = int.from_bytes(start, "little")
+    header = json.dumps({"x": entry}, separators=(",", ":")).ljust(length).encode()
+    _ = path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    assert path.read_bytes().startswith(start)
+    assert list(parity.read_tensors(path)) == ["x"]
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("stranger", STRANGERS, ids=lambda stranger: stranger.name)
 def test_a_stranger_is_refused_by_name_with_a_way_out(stranger, suffix, tmp_path):
