@@ -16,7 +16,7 @@ from parity.files.kinds import (
     torch_legacy,
     torch_zip,
 )
-from parity.files.reading import Reading, Test
+from parity.files.reading import Reading, Recogniser
 from parity.files.source import Leaves
 from parity.files.strangers import STRANGERS
 from parity.files.tensor import Writer
@@ -53,8 +53,8 @@ class Format:
     words: str
     suffixes: tuple[str, ...] = ()
     memory: str = "read"
-    is_it: Test = never
-    may_be: Test = never
+    is_it: Recogniser = never
+    may_be: Recogniser = never
     read: Callable[[Reading], Leaves]
     write: Writer = only_read
     directory: bool = False

@@ -63,9 +63,9 @@ class Reading:
         return replace(self, path=self.path.parent / name)
 
 
-Test = Callable[[Reading], bool]
+Recogniser = Callable[[Reading], bool]
 
 
-def starts(*magics: bytes) -> Test:
+def starts(*magics: bytes) -> Recogniser:
     """The test for files that start with one of these bytes."""
     return lambda reading: reading.start.startswith(magics)

@@ -6,7 +6,7 @@ the formats that are told by little.
 
 from dataclasses import dataclass
 
-from parity.files.reading import Reading, Test, starts
+from parity.files.reading import Reading, Recogniser, starts
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Stranger:
     """A kind of file that is not read here: its name, its test, and the way out."""
 
     name: str
-    is_it: Test
+    is_it: Recogniser
     cure: str
 
 
@@ -45,7 +45,7 @@ STRANGERS: tuple[Stranger, ...] = (
     Stranger("xz", starts(b"\xfd7zXZ\0"), "Unpack it with unxz first."),
     Stranger(
         "a pointer of Git LFS",
-        starts(b"version https://git-lfs"),
+        starts(b"version https:"),
         "Fetch the file itself with git lfs pull.",
     ),
     Stranger("a page of the web", starts(b"<"), "Fetch the file itself."),

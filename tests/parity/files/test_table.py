@@ -125,7 +125,7 @@ FIRST_BYTES = {
     "Zstandard": b"\x28\xb5\x2f\xfd",
     "bzip2": b"BZh91AY&SY",
     "xz": b"\xfd7zXZ\0",
-    "a pointer of Git LFS": b"version https://git-lfs.github.com/spec/v1\n",
+    "a pointer of Git LFS": b"version https:" + bytes(9),
     "a page of the web": b"<!doctype html>",
 }
 SUFFIXES = ("", ".pt", ".safetensors", ".msgpack", ".json")
@@ -142,6 +142,17 @@ def test_a_format_is_told_by_its_bytes(words, suffix, tmp_path):
     path = tmp_path / f"a{suffix}"
     _ = path.write_bytes(GOOD[words])
     assert formats.format_of(Reading(path, formats.read_any)).words == words
+
+
+@pytest.mark.parametrize("start", [b"{", b"\x80\x02", b"\x81", b"<", b"\x1f\x8b"])
+def test_a_length_of_safetensors_may_look_like_another_format(start, tmp_path):
+    path = tmp_path / "a"
+    entry = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
+    length = int.from_bytes(start, "little")
+    header = json.dumps({"x": entry}, separators=(",", ":")).ljust(length).encode()
+    _ = path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    assert path.read_bytes().startswith(start)
+    assert list(parity.read_tensors(path)) == ["x"]
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
