@@ -199,8 +199,8 @@ OPTIONS: list[Row] = [
         with_options(backend=["xla"]),
         TypeError,
         (
-            "lstm: backend must be a name or a backend, not ['xla']: it runs the stack. "
-            "Use 'auto'."
+            "lstm: backend must be a name or a backend, not ['xla']: it runs the "
+            "stack. Use 'auto'."
         ),
     ),
 ]
