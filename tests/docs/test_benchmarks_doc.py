@@ -6,6 +6,7 @@
 import re
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 
@@ -34,13 +35,15 @@ COLUMNS = {
 }
 
 
+@cache
+def measurements_of(file):
+    return store.measurements(store.read_lines(file))
+
+
 def measured(cores):
     """The measurements of each run on so many cores."""
-    runs = [store.measurements(store.read_lines(path)) for path in RUNS]
-    return [
-        [measurement for measurement in run if measurement.key["cores"] == cores]
-        for run in runs
-    ]
+    runs = map(measurements_of, RUNS)
+    return [[one for one in run if one.key["cores"] == cores] for run in runs]
 
 
 def span(values):
@@ -109,9 +112,7 @@ def test_no_runner_was_wrong_and_every_sample_is_there():
 
 def test_the_plots_are_those_of_the_results():
     files = [RUNS[0], DOCS / "benchmarks" / "curves.jsonl"]
-    found = [
-        one for file in files for one in store.measurements(store.read_lines(file))
-    ]
+    found = [one for file in files for one in measurements_of(file)]
     names = {name for name, _ in figures(found)}
     shown = set(re.findall(r"\(images/bench/([^)]+)\)", PAGE.read_text("utf-8")))
     assert shown
@@ -120,11 +121,7 @@ def test_the_plots_are_those_of_the_results():
 
 
 def test_the_first_line_says_whether_a_gpu_number_exists():
-    devices = {
-        g.key["device"]
-        for path in RUNS
-        for g in store.measurements(store.read_lines(path))
-    }
+    devices = {one.key["device"] for run in RUNS for one in measurements_of(run)}
     first = PAGE.read_text("utf-8").splitlines()[0]
     assert ("no GPU number exists" in first) == ("gpu" not in devices)
 
