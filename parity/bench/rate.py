@@ -25,7 +25,7 @@ def product_rate(device: str, cores: int, dtype: str, precision: str) -> float:
 
     if device == "gpu" and not torch.cuda.is_available():
         raise ValueError(
-            "bench: --device gpu must be a GPU that torch has, too: it finds none. "
+            "bench: --device gpu must be a GPU that torch finds: it finds none. "
             "Install torch for CUDA, or use --device cpu."
         )
     torch.set_num_threads(cores)

@@ -178,7 +178,8 @@ def _measured(options: argparse.Namespace) -> list[store.Measurement]:
             )
     except KeyboardInterrupt:
         if plan.path:
-            _say(f"what is done is in {plan.path}: the same command goes on from there")
+            so_far = f"the results so far are in {plan.path}"
+            _say(f"{so_far}: the same command goes on from there")
         raise
     commit = _commit()
     older = {measurement.run.get("commit", "") for measurement in measurements} - {

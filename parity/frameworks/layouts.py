@@ -1,6 +1,6 @@
 """How each framework stores the same LSTM: data, not code."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from lstm_jax import LSTMSpec
@@ -121,23 +121,24 @@ def readers_of(gates: str) -> str:
     return " or ".join(layout.name for layout in _ROWS if layout.gates == gates)
 
 
-def markdown() -> str:
-    """The layouts as a table."""
-    return "\n".join(_table_lines())
+_HEADER = """| | gates | kernels | biases | state | also |
+|---|---|---|---|---|---|"""
 
 
-def _table_lines() -> Iterator[str]:
-    yield "| | gates | kernels | biases | state | also |"
-    yield "|---|---|---|---|---|---|"
-    for layout in _ROWS:
-        shapes = "`(I, 4H)`, `(H, 4H)`" if layout.transposed else "`(4H, I)`, `(4H, H)`"
-        count = {1: "one", 2: "two"}[layout.biases]
-        cells = (
-            layout.name,
-            " ".join(layout.gates),
-            layout.kernels or shapes,
-            f"{count}, or none" if layout.bias_optional else count,
-            layout.state,
-            layout.note,
-        )
-        yield f"| {' | '.join(cells)} |".replace("|  |", "| |")
+def markdown(layouts: Iterable[Layout]) -> str:
+    """A table of layouts, a line for each."""
+    lines = (f"| {' | '.join(_cells_of(layout))} |" for layout in layouts)
+    return "\n".join([_HEADER, *(line.replace("  ", " ") for line in lines)])
+
+
+def _cells_of(layout: Layout) -> tuple[str, ...]:
+    shapes = "`(I, 4H)`, `(H, 4H)`" if layout.transposed else "`(4H, I)`, `(4H, H)`"
+    count = {1: "one", 2: "two"}[layout.biases]
+    return (
+        layout.name,
+        " ".join(layout.gates),
+        layout.kernels or shapes,
+        f"{count}, or none" if layout.bias_optional else count,
+        layout.state,
+        layout.note,
+    )

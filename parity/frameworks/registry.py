@@ -4,7 +4,7 @@ from parity.frameworks import cudnn, equinox, flax, haiku, keras, torch
 from parity.frameworks.cells import of_cell
 from parity.frameworks.framework import Framework, Library
 from parity.frameworks.layers import layers_of, params_of
-from parity.frameworks.layouts import LAYOUTS
+from parity.frameworks.layouts import LAYOUTS, Layout
 
 _FLAX, _JAX = Library("flax"), Library("jax")
 _ROWS = (
@@ -41,3 +41,9 @@ _ROWS = (
     ),
 )
 FRAMEWORKS = {row.name: row for row in _ROWS}
+
+
+def layouts() -> list[Layout]:
+    """Every layout that is known, each once: also of frameworks that have no row."""
+    of_rows = {row.layout.name: row.layout for row in FRAMEWORKS.values()}
+    return [*(LAYOUTS | of_rows).values()]

@@ -25,14 +25,15 @@ def from_torch(source: Any, *, prefix: str = "") -> Any:
         source: `torch.nn.LSTM`, `torch.nn.LSTMCell`, the twin of `LSTMModel`, a larger
             module that has one of them at `prefix`, or a state dict.
         prefix: Where the LSTM is in a larger model, such as `"encoder.lstm."`, with or
-            without the last dot; of a state dict, the keys below it are taken.
+            without the last dot. From a state dict, the keys that start so are taken.
 
     Returns:
-        `lstm_jax.LSTM`, `LSTMCell` or `LSTMModel`, with `batch_first` and `dropout` of
-        the source; or a dict of JAX arrays.
+        `lstm_jax.LSTM`, `LSTMCell` or `LSTMModel`, with the source's `batch_first` and
+        `dropout`; or a dict of JAX arrays.
 
     Raises:
-        TypeError: If the source is neither, or the module is of another kind.
+        TypeError: If the source is neither a module nor a mapping, or is a module of
+            another kind.
         ValueError: If nothing is at `prefix`, or JAX would round a value.
 
     Example:

@@ -39,21 +39,27 @@ class Curve:
 
 
 def draw(measurements: list[Measurement], directory: Path) -> list[Path]:
-    """Draw what there are results for; the paths of the files, one for each figure."""
+    """Draw every figure that there are results for; the paths of the files."""
     directory.mkdir(parents=True, exist_ok=True)
     written = []
-    for some in alike(measurements):
-        for name, figure in _figures(some):
-            words = f"{name} {some[0].key['mode']} {where(some[0])}"
-            path = directory / f"{words.replace(',', '').replace(' ', '-')}.png"
-            _finish(figure, some[-1])
-            figure.savefig(path, dpi=120, metadata={"Software": None})
-            written.append(path)
+    for name, figure in figures(measurements):
+        path = directory / name
+        figure.savefig(path, dpi=120, metadata={"Software": None})
+        written.append(path)
     return written
 
 
-def _figures(measurements: list[Measurement]) -> Iterator[tuple[str, "Figure"]]:
-    """The figures of measurements that differ only in the case, with their names."""
+def figures(measurements: list[Measurement]) -> Iterator[tuple[str, "Figure"]]:
+    """Every figure that there are results for, with the name of its file."""
+    for some in alike(measurements):
+        for name, figure in _figures_of(some):
+            _finish(figure, some[-1])
+            words = f"{name} {some[0].key['mode']} {where(some[0])}"
+            yield f"{words.replace(',', '').replace(' ', '-')}.png", figure
+
+
+def _figures_of(measurements: list[Measurement]) -> Iterator[tuple[str, "Figure"]]:
+    """The figures of measurements that differ only in the case."""
     compared = [measurement for measurement in measurements if _rivals(measurement)]
     if compared:
         yield "ratio", _ratios(compared)

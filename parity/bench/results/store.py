@@ -141,7 +141,7 @@ def _parsed(text: str) -> Line | None:
 def _not_ours(path: Path, number: int) -> ValueError:
     return ValueError(
         f"bench: line {number} of {path} must be a result: it is not JSON with a kind "
-        "and what belongs to it. Give a file that `bench --json` wrote."
+        "and its fields. Give a file that `bench --json` wrote."
     )
 
 

@@ -1,4 +1,4 @@
-"""What the benchmark does on a GPU alone, as far as it can be seen without one."""
+"""What the benchmark does only on a GPU, as far as it can be tested without one."""
 
 from types import SimpleNamespace
 
@@ -71,7 +71,7 @@ def test_a_gpu_that_torch_has_not_is_named():
     with pytest.raises(ValueError, match="must be a GPU") as caught:
         _ = rate.product_rate("gpu", 1, "float32", "highest")
     assert str(caught.value) == (
-        "bench: --device gpu must be a GPU that torch has, too: it finds none. "
+        "bench: --device gpu must be a GPU that torch finds: it finds none. "
         "Install torch for CUDA, or use --device cpu."
     )
 
@@ -91,7 +91,7 @@ def error(params):
     return worst(TINY, program.values(sparse(problem, expected.rows)), expected)[0]
 
 
-def test_weights_of_tf32_are_within_its_budget_alone():
+def test_weights_of_tf32_are_within_no_budget_but_its_own():
     rounded = {name: to_tf32(a) for name, a in TINY.case.draw().params.items()}
     assert tolerance.BUDGETS["float32"] < error(rounded) <= BUDGET
 

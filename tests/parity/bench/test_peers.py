@@ -131,6 +131,7 @@ def test_wrong_weights_are_seen(
 # Its process has made nothing of JAX before: devices are counted when it starts.
 ON_DEVICES = """
 import json, sys
+import jax
 from parity.bench.expected import exact_rows, expect, sparse, worst
 from parity.bench.runners import RUNNERS
 from parity.bench.settings import Settings
@@ -141,10 +142,14 @@ sizes = dict(num_layers=2, bidirectional=True, steps=5, batch=(4,), given_state=
 work, found = Work(case=Case(name="", **sizes), mode=sys.argv[1]), {}
 problem = work.case.draw()
 expected = expect(work, exact_rows(problem))
+mapped, honest = [], jax.shard_map
+jax.shard_map = lambda run, **options: mapped.append(run) or honest(run, **options)
 for name in sys.argv[2:]:
+    mapped.clear()
     built = RUNNERS[name].build(work, problem, Settings(cores=2))
     values = built.values(sparse(problem, expected.rows))
-    found[name] = [built.facts["backend"], worst(work, values, expected)[0]]
+    error = worst(work, values, expected)[0]
+    found[name] = [built.facts["backend"], len(mapped), error]
 print(json.dumps(found))
 """
 
@@ -165,8 +170,9 @@ def test_a_batch_is_divided_among_devices(mode: str) -> None:
     found = json.loads(done.stdout)
     assert list(found) == names
     for row in DIVIDED:
-        backend, distance = found[row.name]
+        backend, mapped, distance = found[row.name]
         assert backend == f"xla, {row.options['split']}"
+        assert mapped == (row.options["split"] == "shard_map")
         assert distance <= BUDGET
 
 

@@ -44,7 +44,7 @@ def test_the_geometric_mean():
     assert np.isnan(table.geometric_mean([]))
 
 
-def test_sentences_compare_what_differs_in_the_case_alone():
+def test_sentences_compare_works_that_differ_only_in_the_case():
     linen, nnx = "linen LSTMCell", "nnx LSTMCell"
     found = measurements(
         lines({"torch": [2.0], "lstm_jax": [1.0], linen: [3.0], nnx: [4.0]}),
@@ -159,8 +159,8 @@ def test_an_interruption_says_how_to_go_on(tmp_path, capsys, monkeypatch):
     path = tmp_path / "a.jsonl"
     assert main(["bench", "--json", str(path)]) == 130
     assert capsys.readouterr().err == (
-        f"lstm-parity: bench: what is done is in {path}: the same command goes on from "
-        "there\n"
+        f"lstm-parity: bench: the results so far are in {path}: the same command goes "
+        "on from there\n"
     )
 
 
@@ -253,8 +253,8 @@ def test_every_figure_is_drawn_and_told(tmp_path, capsys):
 
 
 def test_only_what_has_results_is_drawn(tmp_path):
-    alone = measurements(lines({"lstm_jax": [1.0]}))
-    assert plots.draw(alone, tmp_path) == []
+    without_rival = measurements(lines({"lstm_jax": [1.0]}))
+    assert plots.draw(without_rival, tmp_path) == []
     both = measurements(lines({"torch": [1.0], "lstm_jax": [1.0]}, device="gpu"))
     (path,) = plots.draw(both, tmp_path)
     assert path.name == "ratio-forward-float32-gpu.png"
