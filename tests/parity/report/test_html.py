@@ -131,6 +131,26 @@ def test_what_is_drawn_says_so_in_words(right):
     assert '<th scope="row">' in text
 
 
+def test_an_error_is_drawn_at_its_layer_and_direction(right, monkeypatch):
+    drawn = []
+
+    def over_layers(names, series, row):
+        drawn.append(dict(zip(names, series["weights and biases"], strict=True)))
+        return element("svg")
+
+    monkeypatch.setattr("parity.report.page.charts.over_layers", over_layers)
+    rows = [
+        replace(row, found=replace(row.found, error=9.0))
+        if row.tensor == "d_bias_hh_l0_reverse"
+        else row
+        for row in right.rows
+    ]
+    assert "<svg>" in page([replace(right, rows=rows)], [], "")
+    (errors,) = drawn
+    assert {name for name, (ours, _) in errors.items() if ours == 9.0} == {"0r"}
+    assert list(errors) == ["0", "0r", "1", "1r"]
+
+
 def test_names_from_a_file_are_escaped(tmp_path, capsys):
     tensors = {}
     for name in HOSTILE:
