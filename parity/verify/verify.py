@@ -29,7 +29,7 @@ class Conditions:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Run what is inside under these."""
+        """Run a block at this precision and on this device."""
         with (
             jax.default_matmul_precision(self.precision),
             jax.default_device(self.device),
