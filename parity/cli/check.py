@@ -135,7 +135,7 @@ def _refuse_unused(options: argparse.Namespace) -> None:
             needs = "FILE" if needed == "file" else f"--{needed}"
             raise ValueError(
                 f"check: --{name.replace('_', '-')} must come with {needs}: it does "
-                "nothing without. Leave it out."
+                "nothing by itself. Leave it out."
             )
 
 

@@ -94,7 +94,7 @@ def _worst(reports: Sequence[Findings]) -> dict[str, dict[str, Any]]:
 def _draw_time(axes: Any, reports: Sequence[Findings]) -> None:
     """The error over time, of the report with the worst outputs."""
     report = max(
-        reports, key=lambda one: _finite(one.worst_of(("ys",))[0]), default=None
+        reports, key=lambda one: _nan_least(one.worst_of(("ys",))[0]), default=None
     )
     rows = {} if report is None else {row.tensor: row for row in report.worst()}
     for color, name in (("C0", "ys"), ("C1", "d_xs")):
@@ -118,7 +118,7 @@ def _draw_row(axes: Any, row: Row, color: str) -> None:
         _ = axes.plot(drawable, style, color=color, lw=1, label=label)
 
 
-def _finite(value: float) -> float:
+def _nan_least(value: float) -> float:
     return -1.0 if math.isnan(value) else value
 
 

@@ -16,7 +16,7 @@ from parity.verify.mistakes import MISTAKES, Mistake
 from parity.verify.mistakes.lengths import PADDING
 
 Again = Callable[[Problem], Mapping[Key, Array]]
-_STATES = ("d_h0", "d_c0", "d_reset_h", "d_reset_c")
+_GRADIENTS_OF_STATES = ("d_h0", "d_c0", "d_reset_h", "d_reset_c")
 
 
 def advice(compared: Compared, again: Again) -> list[str]:
@@ -139,7 +139,7 @@ def _place_of_gradient(compared: Compared, key: Key) -> str:
         return tensor
     if tensor == "d_xs":
         return f"{tensor} at time step {index[0]}"
-    if tensor in _STATES:
+    if tensor in _GRADIENTS_OF_STATES:
         return f"{tensor} at {compared.place_of_row(index[0])}"
     place = LSTMSpec.parse_key(tensor.removeprefix("d_"))
     if place is None:

@@ -14,10 +14,10 @@ from parity.judge.tensors import Array
 from parity.machine import memory
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
-_KEPT = 12  # arrays of the cell's size that the oracle keeps of a step
+_KEPT = 12  # arrays of the cell's size that the oracle keeps for each step
 
 
-def weights_of(module: Any, dtype: str) -> dict[str, Array]:
+def checked_weights(module: Any, dtype: str) -> dict[str, Array]:
     """The weights of a module or a mapping, in the type that is checked.
 
     Those of a cell are named as a layer's.
@@ -48,7 +48,7 @@ def _mapping_of(module: Any) -> Mapping[str, Any]:
     )
 
 
-def sizes_of(
+def checked_sizes(
     xs: Array | None, steps: int, batch: int | tuple[int, ...]
 ) -> dict[str, Any]:
     """The time steps and the batch axes: those of `xs`, if it is given."""
@@ -69,7 +69,7 @@ def refuse_negative(name: str, value: int) -> None:
         )
 
 
-def masks_of(
+def checked_masks(
     spec: LSTMSpec, lengths: bool, resets: bool, reset_state: bool
 ) -> dict[str, bool]:
     """Which masks are drawn."""
@@ -86,7 +86,7 @@ def masks_of(
     return {"lengths": lengths, "resets": resets, "reset_state": reset_state}
 
 
-def inputs_of(xs: Any, spec: LSTMSpec, dtype: str) -> Array | None:
+def checked_inputs(xs: Any, spec: LSTMSpec, dtype: str) -> Array | None:
     """The inputs, if any, as a finite array of the type that is checked."""
     if xs is None:
         return None
@@ -107,7 +107,7 @@ def inputs_of(xs: Any, spec: LSTMSpec, dtype: str) -> Array | None:
 
 
 def _bytes_needed(shape: tuple[int, ...], spec: LSTMSpec, dtype: str) -> float:
-    """About what the oracle keeps of all steps, within twice: states, gradients."""
+    """What the oracle keeps, within a factor of two: states and gradients."""
     rows, wide = float(np.prod(shape[:-1])), 16 if dtype == "float64" else 8
     kept = spec.num_layers * spec.num_directions * _KEPT * spec.hidden_size
     outputs = 3 * spec.num_directions * spec.output_size

@@ -12,7 +12,7 @@ from parity.verify.compared import Compared
 from parity.verify.sides.jax import types_of
 
 _MOST_PLACES = 64
-_NAMES = ("i", "f", "g", "o", "c")
+_GATES_AND_CELL = ("i", "f", "g", "o", "c")
 
 
 def mismatch(compared: Compared) -> Mismatch | None:
@@ -47,7 +47,7 @@ def _wrong_gates(compared: Compared) -> Mismatch | None:
     pairs = (side[:, row, window, batch, unit] for side in (wrong, right))
     curves = (
         Trajectory(name, _numbers(a), _numbers(b))
-        for name, a, b in zip(_NAMES, *pairs, strict=True)
+        for name, a, b in zip(_GATES_AND_CELL, *pairs, strict=True)
     )
     title = (
         f"Gates and cell of {compared.place_of_row(row)}, row {batch} of the batch, "
@@ -68,7 +68,7 @@ def _traced(problem: Problem, params: Mapping[str, Array]) -> Array:
             reset_state=problem.reset_state,
             precision="highest",
         )
-    arrays = [np.asarray(getattr(found, name), np.float64) for name in _NAMES]
+    arrays = [np.asarray(getattr(found, name), np.float64) for name in _GATES_AND_CELL]
     stacked = np.stack(arrays)
     return stacked.reshape(*stacked.shape[:3], -1, stacked.shape[-1])
 

@@ -29,7 +29,7 @@ class Conditions:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Run what is inside under these."""
+        """Run a block at this precision and on this device."""
         with (
             jax.default_matmul_precision(self.precision),
             jax.default_device(self.device),
@@ -108,13 +108,13 @@ def check(
         >>> print(check(params, run=forgetful).advice[0])
         The state before is ignored: hand it to the first step.
     """
-    right = given.weights_of(module, dtype)
-    ours = right if params is None else given.weights_of(params, dtype)
+    right = given.checked_weights(module, dtype)
+    ours = right if params is None else given.checked_weights(params, dtype)
     spec = lstm_jax.spec_of(right)
-    xs = given.inputs_of(xs, spec, dtype)
-    sizes = given.sizes_of(xs, steps, batch)
+    xs = given.checked_inputs(xs, spec, dtype)
+    sizes = given.checked_sizes(xs, steps, batch)
     given.refuse_negative("seed", seed)
-    masks = given.masks_of(spec, lengths, resets, reset_state)
+    masks = given.checked_masks(spec, lengths, resets, reset_state)
     case = Case.of(spec, name="check", dtype=dtype, seed=seed, **sizes, **masks)
     conditions = Conditions(run=run, precision=precision, device=device)
     return compare(case, conditions, right, ours, xs)

@@ -39,7 +39,7 @@ def over_time(row: Row, steps: int) -> Markup:
     for kind, values in (("torch", row.torch_profile), ("ours", row.profile)):
         places = _places(len(values), steps)
         points = [(xs(x), ys(y)) for x, y in zip(places, values, strict=True)]
-        lines.append(_line(points, kind))
+        lines.append(_polyline(points, kind))
     said = f"Error of {row.tensor} at each of {steps} time steps: ours at most "
     said += (
         f"{roundings(row.error)}, torch's {roundings(row.torch)}, budget {row.budget:g}"
@@ -109,10 +109,10 @@ def _mark(index: int, x: Number, y: Number, kind: str) -> Markup:
 
 def curves(found: Mismatch) -> list[tuple[str, Markup]]:
     """Each curve of a mismatch, as it is and as it should be."""
-    return [(curve.name, _curve(curve, found)) for curve in found.curves]
+    return [(curve.name, _trajectory(curve, found)) for curve in found.curves]
 
 
-def _curve(curve: Trajectory, found: Mismatch) -> Markup:
+def _trajectory(curve: Trajectory, found: Mismatch) -> Markup:
     both = [v for v in (*curve.given, *curve.right) if math.isfinite(v)] or [0.0]
     low, high = min(both), max(both)
     room = (high - low) * 0.08 or abs(high) * 0.1 or 1.0
@@ -122,14 +122,14 @@ def _curve(curve: Trajectory, found: Mismatch) -> Markup:
     lines = []
     for kind, values in (("right", curve.right), ("given", curve.given)):
         points = [(xs(found.start + k), ys(v)) for k, v in enumerate(values) if v == v]
-        lines.append(_line(points, kind))
+        lines.append(_polyline(points, kind))
     far = max(abs(a - b) for a, b in zip(curve.given, curve.right, strict=True))
     said = f"{curve.name} as it is and as it should be: they differ by up to {far:.3g}"
     frame = [*_y_axis(ys), *_x_axis(xs, found.axis)]
     return _svg(said, _WIDTH, _HEIGHT, *frame, *lines)
 
 
-def _line(points: list[tuple[Number, Number]], kind: str) -> Markup:
+def _polyline(points: list[tuple[Number, Number]], kind: str) -> Markup:
     """A line; few points are marked too."""
     path = "M" + "L".join(f"{x:g} {y:g}" for x, y in points) if points else ""
     dots = points if len(points) <= _FEW else []

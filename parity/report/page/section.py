@@ -10,7 +10,7 @@ from parity.report.page.markup import Markup, concat, element
 from parity.report.rows import Findings, Row
 from parity.show import roundings
 
-_STATES = ("h_n", "c_n")
+_STATES_AFTER = ("h_n", "c_n")
 
 
 def section(report: Findings, name: str, unfolded: bool = False) -> Markup:
@@ -120,7 +120,7 @@ def _series(report: Findings, rows: int) -> dict[str, list[tuple[float, float | 
     """Pairs of errors, ours and torch's, for each layer and direction."""
     series: dict[str, list[tuple[float, float | None]]] = {}
     for row in report.rows:
-        if row.tensor in _STATES and len(row.profile) == rows > 0:
+        if row.tensor in _STATES_AFTER and len(row.profile) == rows > 0:
             torch = row.torch_profile or [None] * rows
             series[row.tensor] = list(zip(row.profile, torch, strict=True))
     weights = _errors_of_parameters(report, rows)

@@ -6,51 +6,49 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-import lstm_jax
-from lstm_jax import LSTMState
+from lstm_jax import LSTMState, lstm
 from parity.verify.mistakes.changes import Params
 from parity.verify.mistakes.mistake import Mistake
 from parity.verify.mistakes.plain import plain_lstm, replaced
 
-_lstm = lstm_jax.lstm
 _LENGTHS = {"lengths": True}
 
 
 def _longer(steps: int, params: Params, xs: Any, state: Any, **masks: Any) -> Any:
     """Each length longer by so many steps, within 0 and T."""
     lengths = jnp.clip(masks.pop("lengths") + steps, 0, xs.shape[0])
-    return _lstm(params, xs, state, lengths=lengths, **masks)
+    return lstm(params, xs, state, lengths=lengths, **masks)
 
 
 def _ignored(params: Params, xs: Any, state: Any, **masks: Any) -> Any:
     del masks["lengths"]
-    return _lstm(params, xs, state, **masks)
+    return lstm(params, xs, state, **masks)
 
 
 def _state_after_padding(params: Params, xs: Any, state: Any, **masks: Any) -> Any:
-    ys, _ = _lstm(params, xs, state, **masks)
+    ys, _ = lstm(params, xs, state, **masks)
     _, after = _ignored(params, xs, state, **masks)
     return ys, after
 
 
 def _outputs_kept(params: Params, xs: Any, state: Any, **masks: Any) -> Any:
     ys, _ = _ignored(params, xs, state, **masks)
-    return ys, _lstm(params, xs, state, **masks)[1]
+    return ys, lstm(params, xs, state, **masks)[1]
 
 
 def _at_least_one(params: Params, xs: Any, state: Any, **masks: Any) -> Any:
     lengths = jnp.maximum(masks.pop("lengths"), 1)
-    return _lstm(params, xs, state, lengths=lengths, **masks)
+    return lstm(params, xs, state, lengths=lengths, **masks)
 
 
 def _zeros_for_empty(params: Params, xs: Any, state: Any, **masks: Any) -> Any:
-    ys, after = _lstm(params, xs, state, **masks)
+    ys, after = lstm(params, xs, state, **masks)
     empty = masks["lengths"] == 0
     return ys, replaced(empty, jax.tree.map(jnp.zeros_like, after), after)
 
 
 def _left_sorted(params: Params, xs: Any, state: Any, **masks: Any) -> Any:
-    ys, after = _lstm(params, xs, state, **masks)
+    ys, after = lstm(params, xs, state, **masks)
     lengths = masks["lengths"]
     if not lengths.ndim:
         return ys, after

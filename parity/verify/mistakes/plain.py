@@ -83,6 +83,8 @@ class _StepInputs(NamedTuple):
 def plain_lstm(**parts: Any) -> Run:
     """An LSTM of the signature of `lstm_jax.lstm`, scanned step by step.
 
+    It is compiled once for each set of shapes, however often it is tried.
+
     Args:
         parts: Those of `Parts` that are not the right ones.
     """

@@ -7,13 +7,11 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-import lstm_jax
-from lstm_jax import LSTMState
+from lstm_jax import LSTMState, lstm
 from parity.verify.mistakes.changes import Params
 from parity.verify.mistakes.mistake import Mistake
 from parity.verify.mistakes.plain import plain_lstm, replaced
 
-_lstm = lstm_jax.lstm
 _RESETS = {"resets": True}
 _TO_A_STATE = {"resets": True, "reset_state": True}
 
@@ -24,7 +22,7 @@ def _shifted(steps: int, params: Params, xs: Any, state: Any, **masks: Any) -> A
     times = jnp.arange(xs.shape[0]).reshape(-1, *(1,) * (resets.ndim - 1))
     inside = (times >= steps) & (times < xs.shape[0] + steps)
     resets = jnp.roll(resets, steps, axis=0) & inside
-    return _lstm(params, xs, state, resets=resets, **masks)
+    return lstm(params, xs, state, resets=resets, **masks)
 
 
 def _after_the_step(params: Params, xs: Any, state: Any, **masks: Any) -> Any:
@@ -34,14 +32,14 @@ def _after_the_step(params: Params, xs: Any, state: Any, **masks: Any) -> Any:
     return ys, replaced(jnp.any(resets[-1:], axis=0), fresh, after)
 
 
-def _ignored(names: str, params: Params, xs: Any, state: Any, **masks: Any) -> Any:
+def _without(names: str, params: Params, xs: Any, state: Any, **masks: Any) -> Any:
     rest = {name: mask for name, mask in masks.items() if name not in names.split()}
-    return _lstm(params, xs, state, **rest)
+    return lstm(params, xs, state, **rest)
 
 
 def _not_the_first(params: Params, xs: Any, state: Any, **masks: Any) -> Any:
     resets = masks.pop("resets").at[:1].set(False)
-    return _lstm(params, xs, state, resets=resets, **masks)
+    return lstm(params, xs, state, resets=resets, **masks)
 
 
 def _only_h(mask: Any, new: LSTMState, old: LSTMState) -> LSTMState:
@@ -87,7 +85,7 @@ RESETS = (
     Mistake(
         name="resets ignored",
         says="The resets are ignored: the state runs on.",
-        run=partial(_ignored, "resets reset_state"),
+        run=partial(_without, "resets reset_state"),
         needs=_RESETS,
     ),
     Mistake(
@@ -111,7 +109,7 @@ RESETS = (
     Mistake(
         name="reset state ignored",
         says="The reset state is ignored: zeros take its place.",
-        run=partial(_ignored, "reset_state"),
+        run=partial(_without, "reset_state"),
         needs=_TO_A_STATE,
     ),
     Mistake(

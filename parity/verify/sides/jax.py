@@ -24,9 +24,9 @@ def of_jax(run: Run, problem: Problem, held: Held = full_precision) -> dict[Key,
     Where the outputs do not have the shapes and types of an LSTM's, no gradients are
     taken.
     """
-    primals, masks = primals_of(problem), _masks(problem)
+    primals, masks = primals_of(problem), _masks_by_name(problem)
     with held(), types_of(problem):
-        shapes = jax.eval_shape(partial(_call, run), primals, masks)
+        shapes = jax.eval_shape(partial(_outputs_of_run, run), primals, masks)
         pairs = zip(shapes, problem.cotangents, strict=True)
         if any((a.shape, a.dtype) != (b.shape[1:], b.dtype) for a, b in pairs):
             return by_key(_only_outputs(run, primals, masks), [])
@@ -41,7 +41,9 @@ def outputs_of_jax(
 ) -> dict[Key, Array]:
     """Only the outputs: XLA compiles another program when no gradient is asked for."""
     with held(), types_of(problem):
-        return by_key(_only_outputs(run, primals_of(problem), _masks(problem)), [])
+        return by_key(
+            _only_outputs(run, primals_of(problem), _masks_by_name(problem)), []
+        )
 
 
 def eager_outputs_of_jax(run: Run, problem: Problem) -> dict[Key, Array]:
@@ -50,11 +52,13 @@ def eager_outputs_of_jax(run: Run, problem: Problem) -> dict[Key, Array]:
     Only what it compiles itself is compiled, once for all functions that share it.
     """
     with full_precision(), types_of(problem):
-        arrays = jax.tree.map(jnp.asarray, (primals_of(problem), _masks(problem)))
-        return by_key(_call(run, *arrays), [])
+        arrays = jax.tree.map(
+            jnp.asarray, (primals_of(problem), _masks_by_name(problem))
+        )
+        return by_key(_outputs_of_run(run, *arrays), [])
 
 
-def _masks(problem: Problem) -> dict[str, Array]:
+def _masks_by_name(problem: Problem) -> dict[str, Array]:
     masks = {"lengths": problem.lengths, "resets": problem.resets}
     return {name: mask for name, mask in masks.items() if mask is not None}
 
@@ -67,7 +71,8 @@ def types_of(problem: Problem) -> Iterator[None]:
         yield
 
 
-def _call(run: Run, primals: Primals, masks: dict[str, Any]) -> Cotangents:
+def _outputs_of_run(run: Run, primals: Primals, masks: dict[str, Any]) -> Cotangents:
+    """`ys`, `h` and `c` of a call of `run`, or an error if it returns anything else."""
     options = dict(masks)
     if primals.reset_state is not None:
         options["reset_state"] = primals.reset_state
@@ -91,7 +96,7 @@ def _kind(value: Any) -> str:
     return "an array" if hasattr(value, "shape") else type(value).__name__
 
 
-_only_outputs = jax.jit(_call, static_argnums=0)
+_only_outputs = jax.jit(_outputs_of_run, static_argnums=0)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -99,6 +104,8 @@ def _with_gradients(
     run: Run, primals: Primals, masks: dict[str, Any], cotangents: Cotangents
 ) -> tuple[Any, Primals]:
     """Outputs, and the gradients for each set of cotangents, by the same pullback."""
-    outputs, pullback = jax.vjp(lambda given: _call(run, given, masks), primals)
+    outputs, pullback = jax.vjp(
+        lambda given: _outputs_of_run(run, given, masks), primals
+    )
     (gradients,) = jax.lax.map(pullback, cotangents)
     return outputs, gradients

@@ -90,20 +90,21 @@ BAD = {
         "has spaces."
     ),
     "--prefix a.": (
-        "check: --prefix must come with FILE: it does nothing without. Leave it out."
+        "check: --prefix must come with FILE: it does nothing by itself. Leave it out."
     ),
     "--random 2 --dtype float64": (
-        "check: --dtype must come with FILE: it does nothing without. Leave it out."
+        "check: --dtype must come with FILE: it does nothing by itself. Leave it out."
     ),
     "--start 3": (
-        "check: --start must come with --random: it does nothing without. Leave it out."
+        "check: --start must come with --random: it does nothing by itself. Leave it "
+        "out."
     ),
     "--batch-first": (
-        "check: --batch-first must come with --input: it does nothing without. Leave "
+        "check: --batch-first must come with --input: it does nothing by itself. Leave "
         "it out."
     ),
     "--input x.npy": (
-        "check: --input must come with FILE: it does nothing without. Leave it out."
+        "check: --input must come with FILE: it does nothing by itself. Leave it out."
     ),
     "--html .": ("check: --html . must be a file: it is a directory. Name one in it."),
     "--plot .": ("check: --plot . must be a file: it is a directory. Name one in it."),

@@ -40,7 +40,7 @@ def test_a_small_early_step_is_not_hidden_by_a_large_late_one():
     assert by_step.error > tolerance.BUDGETS["float32"] > as_whole.error
 
 
-def test_noise_widens_its_own_step_alone():
+def test_noise_widens_only_its_own_step():
     noise = np.zeros(7)
     noise[2] = 1e-3
     wrong = VALUE.copy()

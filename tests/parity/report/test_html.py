@@ -124,9 +124,31 @@ def test_what_is_drawn_says_so_in_words(right):
             r'aria-label="[^"]{10,}" role="img"|role="img" aria-label="[^"]{10,}"',
             drawing,
         )
-    assert not re.search(r"nan|inf[^o]", "".join(re.findall(r' d="[^"]*"', text)))
+    paths = re.findall(r' d="M[^"]*"', text)
+    assert len(paths) > 5
+    assert not re.search(r"nan|inf[^o]", "".join(paths))
     assert '<th scope="col">' in text
     assert '<th scope="row">' in text
+
+
+def test_an_error_is_drawn_at_its_layer_and_direction(right, monkeypatch):
+    drawn = []
+
+    def over_layers(names, series, row):
+        drawn.append(dict(zip(names, series["weights and biases"], strict=True)))
+        return element("svg")
+
+    monkeypatch.setattr("parity.report.page.charts.over_layers", over_layers)
+    rows = [
+        replace(row, found=replace(row.found, error=9.0))
+        if row.tensor == "d_bias_hh_l0_reverse"
+        else row
+        for row in right.rows
+    ]
+    assert "<svg>" in page([replace(right, rows=rows)], [], "")
+    (errors,) = drawn
+    assert {name for name, (ours, _) in errors.items() if ours == 9.0} == {"0r"}
+    assert list(errors) == ["0", "0r", "1", "1r"]
 
 
 def test_names_from_a_file_are_escaped(tmp_path, capsys):
@@ -212,7 +234,9 @@ def test_a_wrong_function_is_drawn_around_its_worst_element(said):
     report = parity.check(torch.nn.LSTM(5, 4), run=spoilt(WRONG_RUNS[said]))
     text = report.to_html()
     assert said in Page(text).words
-    assert not re.search(r"nan|inf", "".join(re.findall(r' (?:d|cy)="[^"]*"', text)))
+    places = re.findall(r' (?:d|cy)="[^"]*"', text)
+    assert len(places) > 5
+    assert not re.search(r"nan|inf", "".join(places))
 
 
 def test_a_page_replaces_a_page_and_nothing_is_left_beside(tmp_path, capsys):
@@ -245,7 +269,9 @@ def test_the_commands_of_the_docs_run(right, tmp_path, monkeypatch, capsys):
     text = (DOCS / "report.md").read_text(encoding="utf-8")
     commands = re.findall(r"^python -m parity (check .*)$", text, re.MULTILINE)
     assert len(commands) == 6
-    for picture in re.findall(r"\((images/.*?)\)", text):
+    pictures = re.findall(r"\((images/.*?)\)", text)
+    assert len(pictures) == 2
+    for picture in pictures:
         assert 10_000 < (DOCS / picture).stat().st_size < 200_000
     monkeypatch.chdir(tmp_path)
     for name in ("check.check_case", "check_file.check"):  # only files are handled

@@ -124,6 +124,22 @@ def test_the_check_runs_without_torch(monkeypatch):
     assert np.isnan(report.ratio_to_torch())
 
 
+@pytest.mark.parametrize(("precision", "device"), [("highest", None), ("default", 1)])
+def test_a_function_runs_under_the_conditions_that_are_reported(precision, device):
+    device = None if device is None else jax.devices()[device]
+    seen = set()
+
+    def run(params, xs, state):
+        config: Any = jax.config
+        seen.add((config.jax_default_matmul_precision, config.jax_default_device))
+        return lstm_jax.lstm(params, xs, state)
+
+    conditions: Any = {"precision": precision, "device": device}
+    report = parity.check(torch.nn.LSTM(5, 4), run=run, **conditions)
+    assert seen == {(precision, device)}
+    assert report.facts["precision"] == precision
+
+
 def test_a_function_that_changed_is_checked_anew():
     right = True
 
