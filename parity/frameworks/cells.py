@@ -1,4 +1,4 @@
-"""A stack of layers and directions, for a framework that has one direction of one."""
+"""A whole stack, for a framework that has only one direction of one layer."""
 
 from collections.abc import Callable
 from functools import partial

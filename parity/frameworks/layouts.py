@@ -14,12 +14,11 @@ GATES = "ifgo"
 class Layout:
     """The facts that a converter needs, and what a reader wants to know beside them.
 
-    `gates` is their order on the stacked axis, or of the arrays if they are apart.
-    `transposed` says whether kernels are `(features, 4H)`, and `kernels` replaces what
-    is said of their shapes where there is more to say. `biases` counts the biases
-    stored; `bias_optional` says whether there may be none. `forget_bias` is what the
-    cell adds to the forget gate at every step without storing it. `state` is the order
-    of the pair.
+    `gates` is their order on the stacked axis, or of the arrays where each gate has its
+    own. `transposed` says whether kernels are `(features, 4H)`. `biases` counts the
+    biases stored; `bias_optional` says whether there may be none. `forget_bias` is
+    added to the forget gate at every step, and stored nowhere. `state` is the order of
+    the pair. `kernels` and `note` are words for the table of docs/design.md.
     """
 
     name: str

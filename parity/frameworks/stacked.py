@@ -31,11 +31,7 @@ def to_layout(params: LayerParams, layout: Layout) -> Stacked:
 
 def from_layout(stacked: Stacked, layout: Layout) -> LayerParams:
     """Torch's arrays again; of one bias, `bias_ih` is that one and `bias_hh` zeros."""
-    weight_ih, weight_hh, biases = (
-        stacked.weight_ih,
-        stacked.weight_hh,
-        [*stacked.biases],
-    )
+    weight_ih, weight_hh, biases = *stacked[:2], [*stacked.biases]
     if layout.transposed:
         weight_ih, weight_hh = weight_ih.T, weight_hh.T
     if biases and layout.forget_bias:

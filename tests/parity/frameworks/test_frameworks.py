@@ -20,7 +20,7 @@ from parity.frameworks.cudnn import FlatWeights
 from parity.frameworks.framework import Framework, Library, Outputs
 from parity.frameworks.layers import Layers, layers_of, params_of
 from parity.frameworks.registry import FRAMEWORKS
-from parity.judge.cases import Case, Cotangents, Problem
+from parity.judge.cases import SETS, Case, Cotangents, Problem
 from parity.judge.exact import of_oracle
 from parity.judge.tensors import Key, Primals, by_key, by_name
 from tests.given.libraries import params as rows
@@ -153,7 +153,9 @@ def values_of(framework: Framework, case: Case) -> dict[Key, np.ndarray]:
     derive = framework.derive if framework.differentiate else jax.jit(framework.derive)
     outputs, d_weights, d_xs = derive(weights, problem.xs, cotangents)
     gradients = params_of(framework.gradients(layers, d_weights))
-    return by_key(outputs, [by_name(Primals(gradients, d_xs, None, None))])
+    named = by_name(Primals(gradients, d_xs, None, None))
+    of_all = {(name, SETS[0]): np.asarray(a) for name, a in named.items()}
+    return by_key(outputs, []) | of_all
 
 
 def worst_of(framework: Framework, case: Case) -> float:
