@@ -1,7 +1,7 @@
 """Every known mistake makes the check fail, and is named."""
 
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import jax
 import pytest
@@ -10,9 +10,14 @@ import lstm_jax
 from parity.judge import tolerance
 from parity.judge.cases import Case
 from parity.verify import sides
+from parity.verify.compared import Compared, judged
+from parity.verify.diagnose import advice
 from parity.verify.mistakes import MISTAKES, Mistake
-from parity.verify.mistakes.equations import PRECISION
-from parity.verify.mistakes.weights import GATE_ORDERS
+from parity.verify.mistakes.equations import EQUATIONS, PRECISION
+from parity.verify.mistakes.lengths import LENGTHS, PADDING
+from parity.verify.mistakes.resets import RESETS
+from parity.verify.mistakes.weights import GATE_ORDERS, WEIGHTS
+from parity.verify.mistakes.wiring import WIRING
 from parity.verify.verify import Conditions, compare
 
 pytestmark = pytest.mark.usefixtures("unoptimised")
@@ -29,20 +34,68 @@ def checked(mistake, case):
     return compare(case, Conditions(run=mistake.run), ours=weights)
 
 
-# Every gate order but two is named by `make test-all`: to try all costs a second each.
-@pytest.mark.parametrize(
-    "mistake",
-    [
-        pytest.param(mistake, id=mistake.name, marks=pytest.mark.slow if slow else ())
-        for mistake in MISTAKES
-        for slow in [mistake in GATE_ORDERS and mistake not in GATE_ORDERS[:1]]
-    ],
-)
+TABLES = (GATE_ORDERS, WEIGHTS, WIRING, LENGTHS, RESETS, EQUATIONS, PRECISION)
+FIRST = [table[0] for table in TABLES]
+
+
+def is_tried_whole(mistake):
+    """Whether `make test` runs the whole check of it: two programs to be compiled."""
+    return mistake.gradients or mistake.says == PADDING or mistake in FIRST
+
+
+WHOLE = [
+    pytest.param(
+        mistake,
+        id=mistake.name,
+        marks=() if is_tried_whole(mistake) else pytest.mark.slow,
+    )
+    for mistake in MISTAKES
+]
+
+
+@pytest.mark.parametrize("mistake", WHOLE)
 def test_a_wrong_lstm_fails_and_is_named(mistake):
     report = checked(mistake, mistake.smallest_case())
     assert not report.ok
     assert report.advice[0] == mistake.says, report.messages()
     assert report.advice[-1].startswith("First wrong: ")
+
+
+@lru_cache
+def drawn(case):
+    problem = case.draw()
+    return problem, sides.of_oracle(problem)
+
+
+def outputs_of(mistake, problem):
+    return sides.eager_outputs_of_jax(mistake.run, mistake.spoilt(problem))
+
+
+def error_of_outputs(mistake, case):
+    """The largest error of the outputs and states, in roundings."""
+    problem, exact = drawn(case)
+    values = outputs_of(mistake, problem)
+    return max(case.distance(k[0], a, exact[k]).error for k, a in values.items())
+
+
+SEEN_IN_OUTPUTS = [m for m in MISTAKES if not m.gradients and m.says != PADDING]
+
+
+@pytest.mark.parametrize("mistake", SEEN_IN_OUTPUTS, ids=lambda mistake: mistake.name)
+def test_the_outputs_of_a_wrong_lstm_name_it(mistake):
+    case = mistake.smallest_case()
+    assert error_of_outputs(mistake, case) > case.budget
+    problem, exact = drawn(case)
+    compared = Compared(
+        case=case,
+        problem=problem,
+        given=mistake.spoilt(problem).params,
+        exact=exact,
+        actual=judged(case, exact, outputs_of(mistake, problem)),
+        torch={},
+    )
+    found = advice(compared, partial(outputs_of, mistake))
+    assert found[0] == mistake.says, found
 
 
 @pytest.mark.slow
@@ -83,19 +136,6 @@ def test_no_two_mistakes_have_a_name_and_none_is_right():
     assert len(names) == len(MISTAKES)
     assert len(GATE_ORDERS) == 23
     assert "gates i, f, g, o" not in names
-
-
-@lru_cache
-def drawn(case):
-    problem = case.draw()
-    return problem, sides.of_oracle(problem)
-
-
-def error_of_outputs(mistake, case):
-    """The largest error of the outputs and states, in roundings."""
-    problem, exact = drawn(case)
-    values = sides.eager_outputs_of_jax(mistake.run, mistake.spoilt(problem))
-    return max(case.distance(k[0], a, exact[k]).error for k, a in values.items())
 
 
 def test_every_wrong_gate_order_is_a_million_roundings_away():
