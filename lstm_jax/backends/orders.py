@@ -55,7 +55,7 @@ class Machine:
         return cls(cores=cores, devices=jax.local_device_count(), split=split)
 
 
-class Sizes(NamedTuple):
+class LayerSizes(NamedTuple):
     """Sizes of a layer: rows of the batch, features of its inputs, units."""
 
     rows: int
@@ -63,33 +63,33 @@ class Sizes(NamedTuple):
     units: int
 
 
-class Row(NamedTuple):
+class OrderRow(NamedTuple):
     """An order: where it is taken, in words and as a function, and what it is worth.
 
     An order of None is the plain one, on every device and for every machine.
     """
 
     where: str
-    holds: Callable[[Machine, Sizes], bool]
+    holds: Callable[[Machine, LayerSizes], bool]
     order: Order | None
     worth: str
 
 
 # The first row that holds is taken. Figures: two AVX-512 cores, float32.
 ROWS = (
-    Row(
+    OrderRow(
         "fewer than 4 rows",
         lambda _, a: a.rows < 4,
         None,
         "reading the weights bounds these products",
     ),
-    Row(
+    OrderRow(
         "256 units or more, several cores, a batch on one device",
         lambda m, a: a.units >= 256 and m.several_cores and not m.split,
         Order(transposed=2),
         "B 32, I 128, H 256, forward: 9.1 ms, not 13.4",
     ),
-    Row(
+    OrderRow(
         "256 units or more, one core, 32 rows or more, a batch on one device",
         lambda m, a: (
             a.units >= 256 and not m.several_cores and not m.split and a.rows >= 32
@@ -97,32 +97,32 @@ ROWS = (
         Order(per_gate=True, transposed=1),
         "B 32, H 256: a product at 268 GFLOP/s, not 227",
     ),
-    Row(
+    OrderRow(
         "256 units or more, one core",
         lambda m, a: a.units >= 256 and not m.several_cores,
         Order(per_gate=True),
         "B 16, H 256: a step's product in 37 us, not 47",
     ),
-    Row(
+    OrderRow(
         "256 units or more",
         lambda _, a: a.units >= 256,
         Order(),
         "the inputs' product is large enough for every core",
     ),
-    Row(
+    OrderRow(
         "several cores, as many inputs as a quarter of the units, and 2^16 "
         "multiplications of inputs in a step",
         lambda m, a: m.several_cores and 4 * a.inputs >= a.units and prod(a) >= 2**16,
         Order(),
         "B 32, T 100, H 64, forward: 1.17 ms, not 1.34",
     ),
-    Row(
+    OrderRow(
         "128 units or more",
         lambda _, a: a.units >= 128,
         Order(fused_input=True, per_gate=True),
         "B 16, T 512, H 128 on two devices, forward: 6.5 ms, not 9.0",
     ),
-    Row(
+    OrderRow(
         "fewer units",
         lambda *_: True,
         Order(fused_input=True),
@@ -140,5 +140,5 @@ def order_of(machine: Machine, shape: tuple[Any, ...], units: int) -> Order | No
     """
     if not all(isinstance(size, int) for size in shape):
         return None
-    sizes = Sizes(prod(shape[1:-1]), shape[-1], units)
+    sizes = LayerSizes(prod(shape[1:-1]), shape[-1], units)
     return next(row.order for row in ROWS if row.holds(machine, sizes))

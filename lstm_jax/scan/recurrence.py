@@ -77,8 +77,8 @@ def forward(
         steps: Inputs in the type of the products, `(T, *B, I)`, and masks.
         states: State before the first step (the last, if reversed), and after a reset.
     """
-    # JAX arranges weights once, before a loop over chunks. The programs of a CPU and of
-    # other devices then depend on each other's order: here weights depend on the state.
+    # The barrier makes the weights depend on the state. Without it, JAX would arrange them
+    # before a loop over chunks, in a CPU's order and in the plain one, for every device.
     weights, before = lax.optimization_barrier((weights, states.before))
     read, sums = gate_sums(loop, weights, steps.xs)
 
@@ -101,6 +101,7 @@ def recurrence(loop: Loop) -> Callable[..., tuple[Array, LSTMState]]:
 
 
 def _jvp(loop: Loop, primals: tuple, tangents: tuple) -> tuple:
+    """Outputs and their tangents."""
     keep_all = partial(forward, everything)
     final, *known = by_device(loop, keep_all, keep_all)(*primals)
     return outputs(final, *known), _tangents(loop, primals, known, tangents)

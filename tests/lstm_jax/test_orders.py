@@ -58,7 +58,7 @@ def test_the_order_is_chosen_by_machine_and_sizes(
 
 def test_every_row_is_chosen_by_some_layer() -> None:
     sizes = product((1, 16, 64), (1, 64, 512), (32, 128, 512))
-    layers = [orders.Sizes(*one) for one in sizes]
+    layers = [orders.LayerSizes(*one) for one in sizes]
     taken = {
         next(k for k, row in enumerate(orders.ROWS) if row.holds(machine, layer))
         for machine in MACHINES
