@@ -77,8 +77,8 @@ def forward(
         steps: Inputs in the type of the products, `(T, *B, I)`, and masks.
         states: State before the first step (the last, if reversed), and after a reset.
     """
-    # The barrier makes the weights depend on the state. Without it, JAX would arrange them
-    # before a loop over chunks, in a CPU's order and in the plain one, for every device.
+    # The barrier makes the weights depend on the state. Without it, JAX would arrange
+    # them before a loop over chunks, in every order, for every device.
     weights, before = lax.optimization_barrier((weights, states.before))
     read, sums = gate_sums(loop, weights, steps.xs)
 
