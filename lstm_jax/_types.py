@@ -99,13 +99,16 @@ _KEY = re.compile(
 )
 
 
+Layers = tuple[tuple[LayerParams, ...], ...]  # the directions of each layer
+
+
 @dataclass(frozen=True, kw_only=True)
 class LSTMSpec:
     """What is fixed about a call of `lstm`: sizes, types, flags and platform.
 
     `dtype` is the type of the products; `lengths`, `resets`, `dropout`, `remat` and
     `truncate` say whether the call uses them; `platform` is jax's name of the device
-    kind.
+    kind, None that of the default device.
     """
 
     input_size: int

@@ -11,6 +11,7 @@ from lstm_jax import _checks
 from lstm_jax._types import (
     DTypeLike,
     LayerParams,
+    Layers,
     LSTMSpec,
     LSTMState,
     States,
@@ -97,9 +98,7 @@ def zero_state(spec: LSTMSpec, batch: tuple, dtype: DTypeLike) -> LSTMState:
     )
 
 
-def layers_of(
-    params: dict[str, Array], spec: LSTMSpec
-) -> tuple[tuple[LayerParams, ...], ...]:
+def layers_of(params: dict[str, Array], spec: LSTMSpec) -> Layers:
     """The parameters of each layer in each direction."""
 
     def weights(layer: int, direction: int) -> LayerParams:

@@ -17,7 +17,7 @@ from lstm_jax._types import (
     Input,
     Inputs,
     Key,
-    LayerParams,
+    Layers,
     Lengths,
     LSTMSpec,
     LSTMState,
@@ -59,7 +59,8 @@ def lstm(
     Sizes, layers, directions, biases and projection are read off the keys and shapes of
     `params`, which may be a torch state dict. Laws: running two halves of a
     sequence, the state handed on, is running the whole; rows of a batch do not touch
-    each other; `jit`, `vmap`, `grad` and `jvp` of any order apply.
+    each other; `jit`, `vmap`, `grad` and `jvp` of any order apply (not with every
+    backend that is asked for by name).
 
     Args:
         params: Torch's names to arrays: `weight_ih_l0` `(4H, I)`, `weight_hh_l0`
@@ -84,7 +85,7 @@ def lstm(
         precision: Of the products, as in `jax.numpy.matmul`: "highest" for all bits of
             the type where the device would use fewer.
         remat: Steps between the states that are kept for the backward pass ("sqrt": the
-            root of T), which computes the rest again. None keeps everything.
+            root of T, or of `truncate`), which computes the rest again. None keeps all.
         truncate: Steps between cuts of the gradient through the state, at steps
             `truncate`, `2 * truncate` and so on; outputs stay as they are. None cuts
             nowhere. Not for bidirectional stacks.
@@ -180,7 +181,7 @@ def _lstm(
 
 def _with_dropout(
     call: _Call,
-    layers: tuple[tuple[LayerParams, ...], ...],
+    layers: Layers,
     steps: Steps,
     states: States,
     key: Array,
@@ -189,8 +190,8 @@ def _with_dropout(
     run, after = partial(call.backend.run, call.loop, call.spec), []
     for index, layer in enumerate(layers):
         if index:
-            ys = _drop(call, steps.xs, jax.random.fold_in(key, index))
-            steps = steps._replace(xs=ys)
+            kept = _drop(call, steps.xs, jax.random.fold_in(key, index))
+            steps = steps._replace(xs=kept)
         ys, state = run((layer,), steps, of_layer(states, index, layer))
         steps = steps._replace(xs=ys)
         after.append(state)

@@ -1,14 +1,14 @@
 """Who runs a stack: the choice of a backend, and its explanation.
 
-A backend is a class in a module of its own, and a row of `BACKENDS`: an object of the
-class with the options that its name stands for.
+A backend is a class in a module of its own, and a row of `BACKENDS`: an instance with
+default options. "auto" takes the first row that has every transform and runs the spec.
 """
 
 from typing import ClassVar, Protocol, runtime_checkable
 
 from jaxtyping import Array
 
-from lstm_jax._types import LayerParams, LSTMSpec, LSTMState, States, Steps
+from lstm_jax._types import Layers, LSTMSpec, LSTMState, States, Steps
 from lstm_jax.backends.cudnn import CuDNN as CuDNN
 from lstm_jax.backends.orders import Machine as Machine
 from lstm_jax.backends.xla import XLA as XLA
@@ -17,7 +17,7 @@ from lstm_jax.scan.loop import Loop, Order as Order
 
 @runtime_checkable
 class Backend(Protocol):
-    """What runs a stack between whose layers nothing happens. It must be hashable.
+    """What runs all layers of a stack, without dropout between them; hashable.
 
     `every_transform` says whether all of JAX's transforms apply: "auto" takes only such
     a backend.
@@ -33,7 +33,7 @@ class Backend(Protocol):
     def settled(self) -> "Backend":
         """The same backend with everything fixed that this process decides.
 
-        It is part of what a compiled program is kept under.
+        It is part of the key of the compiled program.
         """
         ...
 
@@ -41,7 +41,7 @@ class Backend(Protocol):
         self,
         loop: Loop,
         spec: LSTMSpec,
-        layers: tuple[tuple[LayerParams, ...], ...],
+        layers: Layers,
         steps: Steps,
         states: States,
     ) -> tuple[Array, LSTMState]:

@@ -1,6 +1,6 @@
 """NVIDIA's cuDNN through `jax.experimental.rnn`: the whole stack in one call.
 
-Float32, only reverse mode, and no transform but `jit`: asked for by name. Its products
+Float32, with `jit` and reverse mode only: asked for by name. Its products
 are TF32's unless the precision is "highest".
 """
 
@@ -14,10 +14,8 @@ import jax.numpy as jnp
 from jax.experimental import rnn
 from jaxtyping import Array, Float
 
-from lstm_jax._types import LayerParams, LSTMSpec, LSTMState, States, Steps
+from lstm_jax._types import LayerParams, Layers, LSTMSpec, LSTMState, States, Steps
 from lstm_jax.scan.loop import Loop
-
-Layers = tuple[tuple[LayerParams, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ def _run(
             *before,
             pack(layers),
             jnp.maximum(lengths, 1),  # it needs a step: rows of 0 are restored below
-            inputs,  # with dropout, a later layer comes without the first
+            inputs,  # of the first layer here: dropout runs layers one by one
             spec.hidden_size,
             len(layers),
             0.0,
@@ -99,8 +97,8 @@ def _lengths(steps: Steps) -> Array:
     count, *batch = steps.xs.shape[:-1]
     if steps.valid is None:
         return jnp.full(prod(batch), count, jnp.int32)
-    valid = jnp.broadcast_to(steps.valid, (count, *batch))
-    return valid.reshape(count, prod(batch)).sum(axis=0, dtype=jnp.int32)
+    valid = steps.valid.reshape(count, prod(batch))
+    return valid.sum(axis=0, dtype=jnp.int32)
 
 
 def pack(layers: Layers) -> Float[Array, " weights"]:

@@ -1,4 +1,4 @@
-"""Which order a CPU multiplies in: a table of rows, each with the figure that earns it.
+"""Which order a CPU multiplies in: a table of rows, each with what it is worth.
 
 A row is chosen only from values: the machine and the sizes of a layer. The number of
 steps is not among them, so that parts of a sequence are computed as the whole is.
@@ -66,7 +66,8 @@ class LayerSizes(NamedTuple):
 class OrderRow(NamedTuple):
     """An order: where it is taken, in words and as a function, and what it is worth.
 
-    An order of None is the plain one, on every device and for every machine.
+    An order of None is the plain one on every device. Only a row that ignores the
+    machine may have it: else an export for another device would depend on the host.
     """
 
     where: str
@@ -81,7 +82,7 @@ ROWS = (
         "fewer than 4 rows",
         lambda _, a: a.rows < 4,
         None,
-        "reading the weights bounds these products",
+        "these products wait for the weights to be read",
     ),
     OrderRow(
         "256 units or more, several cores, a batch on one device",
@@ -110,8 +111,8 @@ ROWS = (
         "the inputs' product is large enough for every core",
     ),
     OrderRow(
-        "several cores, as many inputs as a quarter of the units, and 2^16 "
-        "multiplications of inputs in a step",
+        "several cores, inputs at least a quarter of the units, and rows x inputs x "
+        "units at least 2^16",
         lambda m, a: m.several_cores and 4 * a.inputs >= a.units and prod(a) >= 2**16,
         Order(),
         "B 32, T 100, H 64, forward: 1.17 ms, not 1.34",

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from lstm_jax._types import LayerParams, LSTMSpec, LSTMState, States, Steps
+from lstm_jax._types import LayerParams, Layers, LSTMSpec, LSTMState, States, Steps
 from lstm_jax.backends.orders import Machine, order_of
 from lstm_jax.scan.layer import run_layer
 from lstm_jax.scan.loop import Loop, Order
@@ -52,7 +52,7 @@ class XLA:
         self,
         loop: Loop,
         spec: LSTMSpec,
-        layers: tuple[tuple[LayerParams, ...], ...],
+        layers: Layers,
         steps: Steps,
         states: States,
     ) -> tuple[Array, LSTMState]:
@@ -71,8 +71,8 @@ class XLA:
     def _order(self, steps: Steps, spec: LSTMSpec) -> Order | None:
         if self.order is not None:
             return self.order
-        machine = self.machine or Machine.here()
-        return order_of(machine, steps.xs.shape, spec.hidden_size)
+        assert self.machine is not None, "settled() gives one"  # noqa: S101
+        return order_of(self.machine, steps.xs.shape, spec.hidden_size)
 
 
 def of_layer(states: States, index: int, layer: tuple[LayerParams, ...]) -> States:

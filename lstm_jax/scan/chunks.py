@@ -1,4 +1,4 @@
-"""One direction over time, cut into chunks: what the backward pass keeps is made so."""
+"""One direction over time in chunks: this bounds what the backward pass holds."""
 
 from dataclasses import replace
 from functools import partial
@@ -17,7 +17,8 @@ from lstm_jax.scan.recurrence import recurrence
 
 # Elements of the gates of a chunk: enough for large products of the inputs and of the
 # weights' gradients, few enough that what one loop writes is in the cache of a core
-# when the next reads it; within these numbers of steps.
+# when the next reads it. That many steps are within these bounds; a divisor of T near
+# them may be a little outside.
 CHUNK_ELEMENTS = 2**19
 CHUNK_STEPS = (8, 512)
 

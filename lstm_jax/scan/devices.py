@@ -41,8 +41,7 @@ def summed_at_once(params: dict[str, Array], xs: Array) -> dict[str, Array]:
 
     So `shard_map` sums their gradients in one all-reduce. On a CPU an all-reduce makes
     the devices wait for each other once for each array in it, whatever its size.
-    `shard_map` reduces the gradients of arrays that vary less than `xs` does; here that
-    array is the one vector.
+    Otherwise `shard_map` reduces each gradient by itself.
     """
     if not in_shard_map():
         return params

@@ -52,11 +52,14 @@ def side_by_side(outputs: list[Array], steps: Steps) -> Array:
 def _direction(loop: Loop, steps: Steps) -> Direction:
     """What runs one direction.
 
-    Only a CPU, and only without masks and derivatives, runs transposed.
+    Only a CPU runs `transposed`, without masks or derivatives, and with rows.
     """
     masked = steps.valid is not None or steps.reset is not None
-    turned = loop.order is not None and loop.order.transposed and not masked
-    values = by_device(loop, transposed if turned else over_time, over_time)
+    fits = not masked and 0 not in steps.xs.shape
+    if loop.order is not None and loop.order.transposed and fits:
+        values = by_device(loop, transposed, over_time)
+    else:
+        values = by_device(loop, over_time, over_time)
     run: Any = jax.custom_jvp(values)
     run.defjvp(partial(jax.jvp, partial(over_time, loop)))
     return run

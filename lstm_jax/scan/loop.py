@@ -32,8 +32,8 @@ class Loop:
 
     Args:
         precision: Precision of the products.
-        remat: Steps of a chunk whose inside the backward pass computes again instead
-            of keeping it. None keeps everything.
+        remat: Steps between kept states; the backward pass computes the rest again.
+            None keeps everything.
         truncate: Steps between cuts of the gradient through the state.
         order: Order of the products on a CPU; other devices have the plain one. None
             is the plain one everywhere.

@@ -77,8 +77,8 @@ def forward(
         steps: Inputs in the type of the products, `(T, *B, I)`, and masks.
         states: State before the first step (the last, if reversed), and after a reset.
     """
-    # The barrier makes the weights depend on the state. Without it, JAX would arrange
-    # them before a loop over chunks, in every order, for every device.
+    # JAX moves what a loop over chunks does not change in front of it, in the orders of
+    # all devices. The barrier ties the weights to the state, so they stay inside.
     weights, before = lax.optimization_barrier((weights, states.before))
     read, sums = gate_sums(loop, weights, steps.xs)
 
@@ -107,8 +107,8 @@ def _jvp(loop: Loop, primals: tuple, tangents: tuple) -> tuple:
     return outputs(final, *known), _tangents(loop, primals, known, tangents)
 
 
-# Checkpointed: the backward pass is given the gates and states, and not the seven
-# sequences that are made of them. Fresh memory is slow, and this is most of it.
+# Checkpointed: the backward pass is given the gates and states, and not the sequences
+# that are made of them. Fresh memory is slow, and this is most of it.
 @partial(jax.checkpoint, static_argnums=0, prevent_cse=False)
 def _tangents(
     loop: Loop, primals: tuple, known: list, tangents: tuple
@@ -118,7 +118,7 @@ def _tangents(
     d_weights, d_steps, d_states = tangents
     after, (i, f, g, o) = known
     tanh_c = jnp.tanh(after.c)
-    if steps.valid is None and weights.weight_hr is None:  # nothing else was done to h
+    if steps.valid is None and weights.weight_hr is None:  # then `h` is made again
         after = LSTMState((o * tanh_c).astype(after.h.dtype), after.c)
     h_in, c_in = _incoming(loop, after, steps, states)
     # The only places where a weight's tangent enters: one product over all steps each.

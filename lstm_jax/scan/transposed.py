@@ -42,7 +42,7 @@ def transposed(
     (count, *batch, inputs), (h, c) = steps.xs.shape, states.before
     rows, dtype, weights = prod(batch), h.dtype, weights_of(params, steps.xs.dtype)
     multiply = partial(product, precision=loop.precision, axis=0)
-    blocks = partial(_blocks, loop.order.transposed if loop.order else 1)
+    blocks = partial(_blocks, loop.order.transposed)  # pyright: ignore
     both = jnp.concatenate([weights.weight_ih, weights.weight_hh], axis=1)
     bias = jnp.zeros(len(both), c.dtype) if weights.bias is None else weights.bias
     bias = jnp.broadcast_to(bias[:, None], (len(both), rows))

@@ -101,6 +101,17 @@ def test_there_may_be_no_steps(backend: Any) -> None:
     np.testing.assert_array_equal(state.c, np.zeros((1, 6, 4)))
 
 
+def test_there_may_be_no_rows(backend: Any) -> None:
+    params, xs = small()
+    ys, state = lstm_jax.lstm(params, xs[:, :0], backend=backend)
+    assert (ys.shape, state.c.shape) == ((7, 0, 4), (1, 0, 4))
+
+
+def test_every_row_is_in_this_suite() -> None:
+    tested = {backend.name for backend in BACKENDS.values()}
+    assert lstm_jax.backends.BACKENDS.keys() <= tested
+
+
 def test_two_halves_are_the_whole(backend: Any) -> None:
     params, xs = small()
     run = partial(lstm_jax.lstm, params, backend=backend)
