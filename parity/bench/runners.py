@@ -32,7 +32,8 @@ class Runner:
         library: What must be installed.
         family: Whose it is: the fastest of a family is a rival of its own.
         tags: Names for several runners at once: "quick", and "cpu" and "gpu", the
-            devices on which it is timed where no runner is named.
+            devices on which it is timed where no runner is named; "trial" for a try of
+            `scripts/accelerator` on a processor.
         undivided: The runner that counts where this one cannot divide the batch.
     """
 
@@ -94,14 +95,14 @@ _ROWS = (
         tags=("cpu",),
         undivided="lstm_jax 512",
     ),
-    _ours(name="lstm_jax xla", options={"backend": "xla"}, tags=("gpu",)),
-    _ours(name="lstm_jax cudnn", options={"backend": "cudnn"}, tags=("gpu",)),
+    _ours(name="lstm_jax xla", options={"backend": "xla"}, tags=("gpu", "trial")),
+    _ours(name="lstm_jax cudnn", options={"backend": "cudnn"}, tags=("gpu", "trial")),
     Runner(
         name="torch",
         peer=f"{_PEERS}.torch",
         library=FRAMEWORKS["torch"].library,
         family=TORCH,
-        tags=("quick", "cpu", "gpu"),
+        tags=("quick", "cpu", "gpu", "trial"),
     ),
     of_framework("linen LSTMCell", "cpu", family=FLAX),
     of_framework("linen OptimizedLSTMCell", "quick", "cpu", "gpu", family=FLAX),

@@ -247,7 +247,7 @@ def test_an_interruption_ends_the_steps(monkeypatch, tmp_path):
 
 @pytest.mark.slow
 def test_a_trial_on_the_processor_leaves_a_few_files(tmp_path):
-    done = script(str(tmp_path / "out"), "--cpu", "--minutes", "9")
+    done = script(str(tmp_path / "out"), "--cpu", "--minutes", "6")
     assert done.returncode == 0, done.stdout + done.stderr
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {
