@@ -7,6 +7,7 @@ from typing import Any
 
 # Rows of the square matrices: so many that arithmetic takes most of the time.
 SIZES = {"cpu": 2048, "gpu": 8192}
+SLOW = 0.05  # seconds of a product on a CPU: one that takes longer is large enough
 TRIES = 8
 # Products queued on a GPU for one time: the gap between two does not count then.
 QUEUED = 5
@@ -30,16 +31,30 @@ def product_rate(device: str, cores: int, dtype: str, precision: str) -> float:
         )
     torch.set_num_threads(cores)
     set_tf32(device == "gpu" and precision != "highest")
-    size, kind = SIZES[device], "cuda" if device == "gpu" else "cpu"
+    size = _size(dtype) if device == "cpu" else SIZES[device]
+    kind = "cuda" if device == "gpu" else "cpu"
     a, b = torch.randn(2, size, size, device=kind).to(getattr(torch, dtype))
     seconds = _on_gpu if device == "gpu" else _on_cpu
     out = a @ b
     best = min(seconds(torch.matmul, a, b, out) for _ in range(TRIES))
-    return (
-        2
-        * size**3
-        / (best if device == "gpu" else min(best, _seconds_of_xla(size, dtype)))
-    )
+    if device == "cpu":
+        best = min(best, _seconds_of_xla(size, dtype))
+    return 2 * size**3 / best
+
+
+def _size(dtype: str) -> int:
+    """Rows of the matrices on a CPU: fewer where torch is slow with the type.
+
+    A processor without AVX-512 takes minutes for a large product of bfloat16.
+    """
+    import torch
+
+    size, seconds = 256, 0.0
+    while size < SIZES["cpu"] and seconds < SLOW:
+        a, b = torch.randn(2, size, size).to(getattr(torch, dtype))
+        seconds = _on_cpu(torch.matmul, a, b, a @ b)
+        size *= 2
+    return size
 
 
 def _seconds_of_xla(size: int, dtype: str) -> float:
