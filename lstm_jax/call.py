@@ -46,7 +46,7 @@ def read(where: str, given: Arrays, batch_first: bool) -> tuple[Arrays, LSTMSpec
     if resets is not None:
         resets = _checks.check_resets(where, "resets", resets, spec, xs.shape[:-1])
     if fresh is not None:
-        _checks.check_reset_state(where, resets)
+        _checks.check_reset_state(where, "resets", resets)
         fresh = _checks.check_state(where, "reset_state", fresh, spec, batch)
     spec = replace(spec, lengths=lengths is not None, resets=resets is not None)
     return Arrays(params, xs, (before, fresh), lengths, resets), spec

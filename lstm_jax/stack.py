@@ -28,9 +28,9 @@ from lstm_jax._types import (
     States,
     Steps,
 )
-from lstm_jax.backends.xla import of_layer
 from lstm_jax.call import Arrays, common_dtype, layers_of, prepare, read
 from lstm_jax.scan.devices import summed_at_once
+from lstm_jax.scan.layer import of_layer
 from lstm_jax.scan.loop import Loop
 
 _WHERE = "lstm"
@@ -230,6 +230,8 @@ def time_step(
     """
     _checks.check_steppable(where, spec)
     x = _checks.check_input(where, x, spec)
+    if states.fresh is not None:
+        _checks.check_reset_state(where, "reset", reset)
     if reset is not None:
         batch = x.shape[:-1]
         reset = _checks.check_resets(where, "reset", reset, spec, batch)[None]

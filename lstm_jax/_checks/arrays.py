@@ -163,11 +163,11 @@ def check_resets(
     return resets
 
 
-def check_reset_state(where: str, resets: Any) -> None:
+def check_reset_state(where: str, name: str, resets: Any) -> None:
     """A reset state is of no use without resets."""
     if resets is None:
         raise ValueError(
-            f"{where}: reset_state must be None where resets is None: nothing is "
+            f"{where}: reset_state must be None where {name} is None: nothing is "
             "reset. Use state= for the state before the first step."
         )
 

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from lstm_jax._types import LayerParams, Layers, LSTMSpec, LSTMState, States, Steps
+from lstm_jax._types import Layers, LSTMSpec, LSTMState, States, Steps
 from lstm_jax.backends.orders import Machine, order_of
-from lstm_jax.scan.layer import run_layer
+from lstm_jax.scan.layer import of_layer, run_layer
 from lstm_jax.scan.loop import Loop, Order
 
 
@@ -61,9 +61,8 @@ class XLA:
         for index, layer in enumerate(layers):
             loop = replace(loop, order=self._order(steps, spec))
             with jax.named_scope(f"layer_{index}"):
-                ys, state = run_layer(
-                    loop, layer, steps, of_layer(states, index, layer)
-                )
+                before = of_layer(states, index, layer)
+                ys, state = run_layer(loop, layer, steps, before)
             steps = steps._replace(xs=ys)
             after.append(state)
         return steps.xs, jax.tree.map(lambda *a: jnp.concatenate(a), *after)
@@ -73,9 +72,3 @@ class XLA:
             return self.order
         assert self.machine is not None, "settled() gives one"  # noqa: S101
         return order_of(self.machine, steps.xs.shape, spec.hidden_size)
-
-
-def of_layer(states: States, index: int, layer: tuple[LayerParams, ...]) -> States:
-    """The states of one layer out of those of a stack."""
-    rows = slice(index * len(layer), (index + 1) * len(layer))
-    return jax.tree.map(lambda a: a[rows], states)

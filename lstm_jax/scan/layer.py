@@ -43,6 +43,12 @@ def run_layer(
     return side_by_side(outputs, steps), jax.tree.map(lambda *a: jnp.stack(a), *after)
 
 
+def of_layer(states: States, index: int, layer: tuple[LayerParams, ...]) -> States:
+    """The states of one layer out of those of a stack."""
+    rows = slice(index * len(layer), (index + 1) * len(layer))
+    return jax.tree.map(lambda a: a[rows], states)
+
+
 def side_by_side(outputs: list[Array], steps: Steps) -> Array:
     """The directions' outputs side by side, zero where a row has ended."""
     ys = jnp.concatenate(outputs, axis=-1) if len(outputs) > 1 else outputs[0]

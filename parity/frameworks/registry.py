@@ -1,8 +1,8 @@
 """The frameworks: a row for each. Add one by a file beside this one, and a row here."""
 
-from parity.frameworks import cudnn, equinox, flax, haiku, keras, torch
 from parity.frameworks.cells import of_cell
 from parity.frameworks.framework import Framework, Library
+from parity.frameworks.kinds import cudnn, equinox, flax, haiku, keras, torch
 from parity.frameworks.layers import layers_of, params_of
 from parity.frameworks.layouts import LAYOUTS, Layout
 

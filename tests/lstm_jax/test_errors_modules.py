@@ -183,6 +183,14 @@ MODULES: list[Row] = [
         "LSTM.step: x.shape=(3, 3) must end in 5, the input features of `weight_ih`.",
     ),
     (
+        lambda: LSTM.from_params(PARAMS).step(XS[0], (H, C), reset_state=(H, C)),
+        ValueError,
+        (
+            "LSTM.step: reset_state must be None where reset is None: nothing is "
+            "reset. Use state= for the state before the first step."
+        ),
+    ),
+    (
         lambda: LSTM.from_params(PARAMS).step(XS[0], (H, C), RESETS[0, :2]),
         ValueError,
         (

@@ -67,6 +67,14 @@ def test_every_row_is_chosen_by_some_layer() -> None:
     assert taken == set(range(len(orders.ROWS)))
 
 
+def test_no_order_is_none_on_one_machine_only() -> None:
+    """It would show in what is exported for another device."""
+    for sizes in product((1, 3, 4, 64), (1, 512), (32, 128, 512)):
+        layer = orders.LayerSizes(*sizes)
+        found = [orders.order_of(m, (7, *layer[:2]), layer.units) for m in MACHINES]
+        assert len({order is None for order in found}) == 1
+
+
 def test_a_symbolic_size_has_the_plain_order() -> None:
     (steps,) = jax.export.symbolic_shape("t")
     assert orders.order_of(TWO, (steps, 32, 5), 256) is None

@@ -38,7 +38,7 @@ LEAF = "lstm_jax.linen"  # nothing imports it
 MOST_MODULES = 12
 # Folders that hold nothing but a file for each row of a table.
 PUBLIC_PACKAGES = {"backends", "nnx"}  # of lstm_jax: no functions
-A_FILE_PER_ROW = {"parity/files/kinds", "parity/frameworks", "parity/bench/peers"}
+A_FILE_PER_ROW = {"parity/files/kinds", "parity/frameworks/kinds"}
 
 
 def below(package: str, room: str) -> set[str]:

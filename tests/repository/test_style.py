@@ -173,7 +173,7 @@ WRONG = [
     (needs_more, "parity.bench.timing.worker", "from parity.bench.peers import torch"),
     (needs_more, "parity.bench.timing.worker", "import torch"),
     (needs_more, "parity.bench.peers.torch", "import tensorflow"),
-    (needs_more, "parity.frameworks.haiku", "import haiku"),
+    (needs_more, "parity.frameworks.kinds.haiku", "import haiku"),
     (needs_more, "parity.judge.oracle", "def f():\n    import jax"),
     (needs_more, "parity.judge.oracle", "from parity.judge.cases import Case"),
     (runs_code, "parity.files", "import torch\ntorch.jit.load('f')"),

@@ -13,7 +13,7 @@ from parity.bench.program import Program, Unsupported
 from parity.bench.rate import set_tf32
 from parity.bench.settings import Settings
 from parity.bench.works import Work
-from parity.frameworks.torch import lstm_of, to_torch
+from parity.frameworks.kinds.torch import lstm_of, to_torch
 from parity.judge.cases import Problem
 from parity.judge.tensors import OUTPUTS, Array
 

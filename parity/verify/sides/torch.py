@@ -36,7 +36,7 @@ def of_torch(problem: Problem) -> dict[Key, Array]:
         return {}
 
     from parity.arrays import tensor_of
-    from parity.frameworks.torch import lstm_of
+    from parity.frameworks.kinds.torch import lstm_of
 
     axes, dtype = problem.xs.ndim - 2, problem.xs.dtype
     module = lstm_of({name: tensor_of(a) for name, a in problem.params.items()})

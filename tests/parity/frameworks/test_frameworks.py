@@ -16,8 +16,8 @@ from jax.experimental import rnn
 
 import lstm_jax
 from lstm_jax import LayerParams
-from parity.frameworks.cudnn import FlatWeights
 from parity.frameworks.framework import Framework, Library, Outputs
+from parity.frameworks.kinds.cudnn import FlatWeights
 from parity.frameworks.layers import Layers, layers_of, params_of
 from parity.frameworks.registry import FRAMEWORKS
 from parity.judge.cases import SETS, Case, Cotangents, Problem
