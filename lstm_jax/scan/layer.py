@@ -56,16 +56,16 @@ def side_by_side(outputs: list[Array], steps: Steps) -> Array:
 
 
 def _direction(loop: Loop, steps: Steps) -> Direction:
-    """What runs one direction.
+    """What runs one direction: values from one loop, derivatives from another.
 
     Only a CPU runs `transposed`, without masks or derivatives, and with rows.
     """
+    differentiable = partial(over_time, loop)
+    if loop.order is None:
+        return differentiable
     masked = steps.valid is not None or steps.reset is not None
     fits = not masked and 0 not in steps.xs.shape
-    if loop.order is not None and loop.order.transposed and fits:
-        values = by_device(loop, transposed, over_time)
-    else:
-        values = by_device(loop, over_time, over_time)
-    run: Any = jax.custom_jvp(values)
-    run.defjvp(partial(jax.jvp, partial(over_time, loop)))
+    fastest = transposed if loop.order.transposed and fits else over_time
+    run: Any = jax.custom_jvp(by_device(loop, fastest, over_time))
+    run.defjvp(partial(jax.jvp, differentiable))
     return run
