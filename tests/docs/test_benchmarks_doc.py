@@ -126,6 +126,7 @@ def test_the_first_line_says_whether_a_gpu_number_exists():
     assert ("no GPU number exists" in first) == ("gpu" not in devices)
 
 
+@pytest.mark.slow
 def test_cores_as_devices_give_the_same_gradients():
     path = DOCS.parent / "examples" / "cores_as_devices.py"
     ran = subprocess.run(

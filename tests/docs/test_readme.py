@@ -20,7 +20,12 @@ def blocks(page, language):
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def params(page):
+    marks = () if page in (README, PAGES[1]) else pytest.mark.slow
+    return pytest.param(page, id=page.stem, marks=marks)
+
+
+@pytest.mark.parametrize("page", map(params, PAGES))
 def test_every_python_block_runs_one_after_the_other(
     page, tmp_path, monkeypatch, capsys
 ):

@@ -61,7 +61,7 @@ def test_forward_and_gradient_lower_for_every_platform_and_any_size(stack: Any) 
         assert_near(exported.call(*inputs), forward_and_gradient(*inputs))
 
 
-@pytest.mark.parametrize("remat", [5, "sqrt"])
+@pytest.mark.parametrize("remat", [5, pytest.param("sqrt", marks=pytest.mark.slow)])
 def test_masks_and_remat_lower_for_any_size(remat: Any) -> None:
     spec = make_spec()
 

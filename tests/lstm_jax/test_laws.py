@@ -12,7 +12,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from hypothesis import given, settings, strategies as st
 
 from lstm_jax import LSTM, linen, lstm
@@ -42,7 +41,7 @@ def as_linen(params: Any) -> Run:
     return run
 
 
-APIS = [as_function, as_nnx, as_linen]
+APIS = st.sampled_from([as_function, as_nnx, as_linen])
 
 
 # Beartype uses the module random, which strategies may not: cases are made of these.
@@ -110,8 +109,7 @@ def wide(array: Any) -> np.ndarray:
     return np.asarray(array).astype(np.float64)
 
 
-@pytest.mark.parametrize("api", APIS)
-@given(drawn=DRAWN)
+@given(api=APIS, drawn=DRAWN)
 def test_outputs_and_states_are_the_oracles(api: Any, drawn: Any) -> None:
     case = case_of(drawn)
     problem = case.draw()
@@ -146,8 +144,7 @@ def test_every_gradient_is_the_oracles(drawn: Any) -> None:
     assert_exact(case, sides.of_oracle(problem), values)
 
 
-@pytest.mark.parametrize("api", APIS)
-@given(drawn=DRAWN, cut=st.integers(1, 4 if WIDE else 1))
+@given(api=APIS, drawn=DRAWN, cut=st.integers(1, 4 if WIDE else 1))
 def test_two_halves_are_the_whole(api: Any, drawn: Any, cut: int) -> None:
     case = case_of(drawn, bidirectional=False, lengths=False)
     case = replace(case, steps=case.steps + cut)
@@ -165,8 +162,7 @@ def test_two_halves_are_the_whole(api: Any, drawn: Any, cut: int) -> None:
         assert_same(case, (jnp.concatenate([head, tail]), state), whole)
 
 
-@pytest.mark.parametrize("api", APIS)
-@given(drawn=DRAWN, data=st.data())
+@given(api=APIS, drawn=DRAWN, data=st.data())
 def test_rows_stand_alone_and_batch_first_is_another_view(
     api: Any, drawn: Any, data: Any
 ) -> None:

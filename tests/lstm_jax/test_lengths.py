@@ -206,7 +206,13 @@ def segments(
 RESETS = np.array([[0, 1, 0], [0, 0, 0], [1, 0, 0], [1, 0, 0], [0, 0, 0]], bool)
 
 
-@pytest.mark.parametrize("given", [False, True], ids=["zeros", "reset_state"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param(False, id="zeros", marks=pytest.mark.slow),
+        pytest.param(True, id="reset_state"),
+    ],
+)
 def test_a_reset_is_a_fresh_start(given: bool) -> None:
     """Row 0 restarts twice running, row 1 at the first step, row 2 never."""
     spec = make_spec(num_layers=2, proj_size=P)

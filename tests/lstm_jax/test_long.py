@@ -47,8 +47,8 @@ def in_windows(inputs: Inputs, window: int, **masks: Any) -> Any:
     ("steps", "window", "options"),
     [
         (T, 3, {}),
-        (40, 17, {"remat": 4}),
-        (T, 1, {"remat": "sqrt"}),
+        pytest.param(40, 17, {"remat": 4}, marks=pytest.mark.slow),
+        pytest.param(T, 1, {"remat": "sqrt"}, marks=pytest.mark.slow),
         (T, 100, {}),
     ],
 )

@@ -1,6 +1,7 @@
 """`lstm` against `torch.nn.LSTM`, and the laws that need no reference."""
 
 import re
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -55,11 +56,17 @@ def assert_is_torchs(spec: Any, inputs: Inputs, **options: Any) -> None:
         )
 
 
-@pytest.mark.parametrize("batch_first", [False, True])
-@pytest.mark.parametrize("bias", [False, True])
-@pytest.mark.parametrize("proj_size", [0, P])
-@pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize("num_layers", [1, 2, 3])
+# Half of all combinations; any three options meet in every way.
+COMBINATIONS = [
+    pytest.param(*flags, id="-".join(map(str, flags)))
+    for flags in product([1, 3], [False, True], [0, P], [False, True], [False, True])
+    if sum(map(bool, flags[1:])) % 2 == flags[0] // 3
+]
+
+
+@pytest.mark.parametrize(
+    ("num_layers", "bidirectional", "proj_size", "bias", "batch_first"), COMBINATIONS
+)
 def test_outputs_states_and_every_gradient_are_torchs(
     num_layers: int, bidirectional: bool, proj_size: int, bias: bool, batch_first: bool
 ) -> None:
@@ -80,7 +87,7 @@ def test_equal_sizes_are_torchs() -> None:
     assert_is_torchs(spec, make_inputs(spec, steps=H, batch=(H,)))
 
 
-@pytest.mark.parametrize("steps", [1, 15, 16, 17, 33])
+@pytest.mark.parametrize("steps", [1, 16, 17, 33])
 def test_every_number_of_steps_around_a_chunk_is_torchs(steps: int) -> None:
     spec = make_spec(bidirectional=True, proj_size=P)
     assert_is_torchs(spec, make_inputs(spec, steps))
@@ -221,7 +228,7 @@ def test_reversed_inputs_exchange_the_directions(steps: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "remat", [pytest.param(1, marks=pytest.mark.slow), 5, 18, 100, "sqrt"]
+    "remat", [pytest.param(1, marks=pytest.mark.slow), 5, 100, "sqrt"]
 )
 def test_remat_changes_no_output_and_no_gradient(remat: Any) -> None:
     inputs = make_inputs(make_spec(bidirectional=True), steps=18)
@@ -274,9 +281,8 @@ def test_types_out_without_a_state(of: str, dtype: str) -> None:
     params, xs, _ = make_inputs()
     types = {"params": "bfloat16", "xs": "bfloat16", "dtype": None, of: dtype}
     products = types["dtype"] or jnp.promote_types(types["params"], types["xs"])
-    ys, (h, c) = lstm(
-        cast(params, types["params"]), cast(xs, types["xs"]), dtype=types["dtype"]
-    )
+    arrays = cast(params, types["params"]), cast(xs, types["xs"])
+    ys, (h, c) = jax.eval_shape(partial(lstm, dtype=types["dtype"]), *arrays)
     assert (ys.dtype, h.dtype, c.dtype) == (products, products, wide(products))
 
 
@@ -284,7 +290,8 @@ def test_types_out_without_a_state(of: str, dtype: str) -> None:
 @pytest.mark.parametrize("types", [("bfloat16", "float16"), ("float32", "float64")])
 def test_a_state_keeps_the_types_of_the_one_given(dtype: str, types: Any) -> None:
     params, xs, state = make_inputs()
-    ys, after = lstm(params, xs, LSTMState(*map(cast, state, types)), dtype=dtype)
+    arrays = params, xs, LSTMState(*map(cast, state, types))
+    ys, after = jax.eval_shape(partial(lstm, dtype=dtype), *arrays)
     assert ys.dtype == dtype
     assert (after.h.dtype, after.c.dtype) == types
 

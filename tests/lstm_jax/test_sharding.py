@@ -29,8 +29,10 @@ AXES = [AxisType.Auto, AxisType.Explicit]
 
 @pytest.fixture(
     autouse=True,
-    params=[Order(), Order(fused_input=True, per_gate=True)],
-    ids=["plain", "fused, per gate"],
+    params=[
+        pytest.param(Order(), id="plain", marks=pytest.mark.slow),
+        pytest.param(Order(fused_input=True, per_gate=True), id="fused, per gate"),
+    ],
 )
 def _order(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Products as for few units, and as for many."""

@@ -38,6 +38,7 @@ def test_silero_vad_is_found_and_proved(silero, capsys):
     assert "ok: 1 of 1 LSTMs and 62 of 62 comparisons" in out
 
 
+@pytest.mark.slow
 def test_silero_vad_is_proved_in_float64_and_over_many_steps(silero):
     (found,) = parity.find_lstms(parity.read_tensors(silero))
     for dtype in ("float32", "float64"):

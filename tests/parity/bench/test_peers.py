@@ -154,7 +154,9 @@ print(json.dumps(found))
 """
 
 
-@pytest.mark.parametrize("mode", ["backward", "train"])
+@pytest.mark.parametrize(
+    "mode", [pytest.param("backward", marks=pytest.mark.slow), "train"]
+)
 def test_a_batch_is_divided_among_devices(mode: str) -> None:
     names = [row.name for row in DIVIDED]
     options = {"JAX_PLATFORMS": "cpu", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}

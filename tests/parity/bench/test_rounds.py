@@ -137,6 +137,7 @@ def wrong_runners(monkeypatch):
     monkeypatch.setitem(RUNNERS, "missing", missing)
 
 
+@pytest.mark.slow
 def test_only_what_is_right_is_timed(wrong_runners, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("parity.cli.bench.rate_of", lambda *_: 1e9)
     path = tmp_path / "a.jsonl"

@@ -265,6 +265,7 @@ def test_a_path_that_cannot_be_written_is_refused_first(
     )
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_docs_run(right, tmp_path, monkeypatch, capsys):
     text = (DOCS / "report.md").read_text(encoding="utf-8")
     commands = re.findall(r"^python -m parity (check .*)$", text, re.MULTILINE)

@@ -4,10 +4,19 @@ import pytest
 
 import parity
 from parity.judge.cases import CASES
-from parity.judge.draws import DRAWS_PER_SHAPE, random_case
+from parity.judge.draws import random_case
+
+# What the other cases have, too, and takes long to compile or to judge.
+LONG = ("stacked, bidirectional, projected", "two batch axes", "many rows", "256 units")
+LONG += ("a hundred steps", "lengths, stacked, bidirectional", "float16", "no bias")
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def params(case):
+    marks = pytest.mark.slow if case.name in LONG else ()
+    return pytest.param(case, id=case.name, marks=marks)
+
+
+@pytest.mark.parametrize("case", map(params, CASES))
 def test_every_case_is_within_the_budget(case):
     report = parity.check_case(case)
     assert report.ok, str(report)
@@ -15,11 +24,9 @@ def test_every_case_is_within_the_budget(case):
     assert {row.budget for row in report.rows} == {4.0 if half else 32.0}
 
 
-def test_draws_are_within_the_budget():
-    # The seed is this day's own: any must pass.
-    for index in range(0, 3 * DRAWS_PER_SHAPE, DRAWS_PER_SHAPE):
-        report = parity.check_case(random_case(20261122, index))
-        assert report.ok, str(report)
+def test_a_draw_is_within_the_budget():
+    report = parity.check_case(random_case(20261122, 0))
+    assert report.ok, str(report)
 
 
 @pytest.mark.slow

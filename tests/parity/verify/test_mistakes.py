@@ -13,7 +13,7 @@ from parity.verify import sides
 from parity.verify.compared import Compared, judged
 from parity.verify.diagnose import advice
 from parity.verify.mistakes import MISTAKES, Mistake
-from parity.verify.mistakes.equations import EQUATIONS, PRECISION
+from parity.verify.mistakes.equations import EQUATIONS, GRADIENTS, PRECISION
 from parity.verify.mistakes.lengths import LENGTHS, PADDING
 from parity.verify.mistakes.resets import RESETS
 from parity.verify.mistakes.weights import GATE_ORDERS, WEIGHTS
@@ -34,13 +34,13 @@ def checked(mistake, case):
     return compare(case, Conditions(run=mistake.run), ours=weights)
 
 
-TABLES = (GATE_ORDERS, WEIGHTS, WIRING, LENGTHS, RESETS, EQUATIONS, PRECISION)
+TABLES = (GATE_ORDERS, WEIGHTS, WIRING, LENGTHS, RESETS, EQUATIONS, GRADIENTS)
 FIRST = [table[0] for table in TABLES]
 
 
 def is_tried_whole(mistake):
     """Whether `make test` runs the whole check of it: two programs to be compiled."""
-    return mistake.gradients or mistake.says == PADDING or mistake in FIRST
+    return mistake.says == PADDING or mistake in FIRST
 
 
 WHOLE = [
