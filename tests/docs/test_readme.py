@@ -25,7 +25,7 @@ def params(page):
     return pytest.param(page, id=page.stem, marks=marks)
 
 
-@pytest.mark.parametrize("page", map(params, PAGES))
+@pytest.mark.parametrize("page", [params(page) for page in PAGES])
 def test_every_python_block_runs_one_after_the_other(
     page, tmp_path, monkeypatch, capsys
 ):

@@ -16,7 +16,7 @@ def params(case):
     return pytest.param(case, id=case.name, marks=marks)
 
 
-@pytest.mark.parametrize("case", map(params, CASES))
+@pytest.mark.parametrize("case", [params(case) for case in CASES])
 def test_every_case_is_within_the_budget(case):
     report = parity.check_case(case)
     assert report.ok, str(report)
