@@ -203,7 +203,11 @@ def test_jit_of_a_sharded_batch_is_the_whole_batch(
         assert array.sharding.is_equivalent_to(rows, array.ndim)
 
 
-@pytest.mark.parametrize("kind", AXES, ids=str)
+@pytest.mark.parametrize(
+    "kind",
+    [AxisType.Explicit, pytest.param(AxisType.Auto, marks=pytest.mark.slow)],
+    ids=str,
+)
 def test_every_option_takes_a_sharded_batch(kind: AxisType) -> None:
     params, xs, _ = make_inputs(make_spec(num_layers=2), 18, (B,))
     mesh = make_mesh(kind)

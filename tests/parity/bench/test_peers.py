@@ -99,7 +99,13 @@ def _keras_on_jax(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
 
 
-@pytest.mark.parametrize("work", WORKS, ids=name_of)
+def quick_or_slow(work: Work) -> Any:
+    """A work as a parameter: a training step has outputs and gradients in it."""
+    quick = work.mode == "step" or work.case == STACK
+    return pytest.param(work, id=name_of(work), marks=() if quick else pytest.mark.slow)
+
+
+@pytest.mark.parametrize("work", [quick_or_slow(work) for work in WORKS])
 @pytest.mark.parametrize("row", params(ROWS))
 def test_a_runner_is_within_the_budget(row: Runner, work: Work) -> None:
     if row.name == "keras" and work.mode == "step":

@@ -166,7 +166,11 @@ def worst_of(framework: Framework, case: Case) -> float:
     return max(errors)
 
 
-@pytest.mark.parametrize("case", [STACK, NO_BIAS, PROJECTED], ids=name_of)
+@pytest.mark.parametrize(
+    "case",
+    [STACK, PROJECTED, pytest.param(NO_BIAS, marks=pytest.mark.slow)],
+    ids=name_of,
+)
 @pytest.mark.parametrize("framework", rows(ALL))
 def test_its_own_runtime_gives_the_numbers_and_gradients(
     framework: Framework, case: Case
