@@ -4,7 +4,9 @@ Imports neither `lstm_jax` nor `parity` on top: the jaxtyping hook must come fir
 """
 
 import inspect
+import re
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 
 import jax
@@ -12,6 +14,8 @@ import pytest
 
 LISTED = Path(__file__).parent / "tests" / "skips.txt"
 SKIPS: Counter[str] = Counter()
+NO_TORCH = "torch is not installed"
+HAS_TORCH = find_spec("torch") is not None
 
 # Tests of sharding need two devices, and JAX counts them when it starts.
 jax.config.update("jax_num_cpu_devices", 2)
@@ -21,6 +25,9 @@ jax.config.update("jax_num_cpu_devices", 2)
 def _doctest_names(request: pytest.FixtureRequest) -> None:
     """Names a doctest may use; those of its own module come first."""
     if isinstance(request.node, pytest.DoctestItem):
+        lines = "".join(example.source for example in request.node.dtest.examples)
+        if "torch" in lines and not HAS_TORCH:
+            pytest.skip(NO_TORCH)
         for name, value in _names().items():
             _ = request.node.dtest.globs.setdefault(name, value)
 
@@ -41,6 +48,24 @@ def _names() -> dict[str, object]:
             if not name.startswith("_") and not inspect.ismodule(value):
                 _ = names.setdefault(name, value)
     return names | {"nnx": flax.nnx, "linen": flax.linen}
+
+
+class _NeedsTorch(pytest.Module):
+    """A module of tests that imports torch on top, where there is none."""
+
+    def collect(self) -> list[pytest.Item]:
+        """Skip all of it."""
+        pytest.skip(NO_TORCH, allow_module_level=True)
+
+
+def pytest_pycollect_makemodule(
+    module_path: Path, parent: pytest.Collector
+) -> pytest.Module | None:
+    """Skip a module that imports torch on top where there is none."""
+    text = module_path.read_text(encoding="utf-8")
+    if HAS_TORCH or not re.search(r"^(import|from) torch\b", text, re.MULTILINE):
+        return None
+    return _NeedsTorch.from_parent(parent, path=module_path)
 
 
 def _listed() -> list[str]:

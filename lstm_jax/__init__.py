@@ -14,3 +14,5 @@ from lstm_jax.nnx import LSTM as LSTM, LSTMCell as LSTMCell
 from lstm_jax.stack import lstm as lstm
 from lstm_jax.step import lstm_step as lstm_step
 from lstm_jax.tracing import Trace as Trace, trace as trace
+
+__version__ = "0.1.0"

@@ -1,6 +1,7 @@
 """Fixtures of the tests."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 import pytest
@@ -30,6 +31,12 @@ def float64(unoptimised: None) -> Iterator[None]:
     """Enable float64, unoptimised."""
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture
+def torch() -> Any:
+    """Torch, for a test that is skipped where there is none."""
+    return pytest.importorskip("torch", reason="torch is not installed")
 
 
 # A search for counter-examples in each test of laws: short in `make test`, long in

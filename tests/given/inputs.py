@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import torch
+import pytest
 
 from lstm_jax import LayerParams, LSTMSpec, LSTMState, lstm, lstm_step
 
@@ -139,8 +139,14 @@ def plain_scan(params: dict, xs: Any, state: LSTMState) -> Any:
     return ys, LSTMState(final.h[None], final.c[None])
 
 
+def needed_torch() -> Any:
+    """Torch; the test that asks for it is skipped where there is none."""
+    return pytest.importorskip("torch", reason="torch is not installed")
+
+
 def torch_lstm(spec: LSTMSpec, params: dict[str, Any], **options: Any) -> Any:
     """`torch.nn.LSTM` in float64 with these parameters."""
+    torch = needed_torch()
     sizes: Any = spec.constructor_arguments()
     module = torch.nn.LSTM(**sizes, dtype=torch.float64, **options)
     state_dict = {name: torch.tensor(array) for name, array in params.items()}
@@ -152,6 +158,7 @@ def torch_value_and_gradients(
     spec: LSTMSpec, inputs: Inputs, cotangents: Any, **options: Any
 ) -> Any:
     """The same as `value_and_gradients`, by torch."""
+    torch = needed_torch()
     module = torch_lstm(spec, inputs.params, **options)
     leaves = [torch.tensor(a, requires_grad=True) for a in (inputs.xs, *inputs.state)]
     ys, (h, c) = module(leaves[0], tuple(leaves[1:]))

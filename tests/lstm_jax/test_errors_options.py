@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import torch
 from flax import nnx
 
 import lstm_jax
@@ -100,11 +99,6 @@ OPTIONS: list[Row] = [
         with_options(dtype="floaty"),
         TypeError,
         f"lstm: dtype='floaty' must be a floating type: {REAL}",
-    ),
-    (
-        with_options(dtype=torch.float32),
-        TypeError,
-        f"lstm: dtype=torch.float32 must be a floating type: {REAL}",
     ),
     (
         with_options(dtype="float64"),
@@ -397,3 +391,8 @@ def test_a_named_backend_is_never_replaced(monkeypatch: Any) -> None:
 def test_traced_lengths_out_of_range_are_no_error() -> None:
     ys, _ = jax.jit(lambda n: lstm(PARAMS, XS, lengths=n))(np.array([9, -1, 3]))
     assert ys.shape == (7, 3, 4)
+
+
+def test_a_type_of_torch(torch: Any) -> None:
+    said = f"lstm: dtype=torch.float32 must be a floating type: {REAL}"
+    assert_raises((with_options(dtype=torch.float32), TypeError, said))

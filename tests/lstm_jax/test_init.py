@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import torch
 
 from lstm_jax import init_params, lstm
 from tests.given.inputs import H, I, P, draw
@@ -20,7 +19,7 @@ STACKS = [
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_keys_and_shapes_are_torchs_in_torchs_order(stack: Any) -> None:
+def test_keys_and_shapes_are_torchs_in_torchs_order(stack: Any, torch: Any) -> None:
     params = init_params(KEY, I, H, **stack)
     state_dict = torch.nn.LSTM(I, H, **stack).state_dict()
     assert [(name, array.shape) for name, array in params.items()] == [

@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import torch
 from jax.experimental import checkify
 
 from lstm_jax import LSTMState, lengths_from_mask, lstm
@@ -86,7 +85,7 @@ def test_a_row_ends_at_its_length_whatever_lies_past_it(
     assert np.all(np.asarray(found[0][0])[past[..., 0]] == 0)
 
 
-def test_lengths_are_those_of_torchs_packed_sequences() -> None:
+def test_lengths_are_those_of_torchs_packed_sequences(torch: Any) -> None:
     spec = make_spec(num_layers=2, bidirectional=True, proj_size=P)
     params, xs, state = make_inputs(spec)
     lengths = np.array([3, 7, 1])

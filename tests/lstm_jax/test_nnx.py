@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import torch
 from flax import nnx
 
 from lstm_jax import (
@@ -105,7 +104,7 @@ def test_a_new_module_has_the_parameters_of_init_params() -> None:
     assert np.any(np.asarray(other["weight_hh_l0"] != expected["weight_hh_l0"]))
 
 
-def test_positional_arguments_are_torchs() -> None:
+def test_positional_arguments_are_torchs(torch: Any) -> None:
     arguments = (I, H, 2, False, True, 0.25, True, P)
     ours = LSTM(*arguments, rngs=nnx.Rngs(0))
     theirs = torch.nn.LSTM(*arguments)
@@ -247,7 +246,7 @@ def test_a_module_holds_parameters_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("bias", [True, False])
-def test_a_cell_is_torchs(bias: bool) -> None:
+def test_a_cell_is_torchs(bias: bool, torch: Any) -> None:
     params, state, x = cell_params(bias=bias), row_state(), draw((B, I), 3)
     theirs = torch.nn.LSTMCell(I, H, bias=bias, dtype=torch.float64)
     result = theirs.load_state_dict({k: torch.tensor(v) for k, v in params.items()})

@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import torch
 
 from lstm_jax import LayerParams, LSTMState, lstm, lstm_step
 from tests.given.inputs import (
@@ -79,7 +78,9 @@ def test_a_step_is_the_docstrings_equations(form: Any) -> None:
 
 
 @pytest.mark.parametrize("form", [FORMS[0], FORMS[1], FORMS[3]])
-def test_a_step_and_its_gradients_are_those_of_torchs_cell(form: Any) -> None:
+def test_a_step_and_its_gradients_are_those_of_torchs_cell(
+    form: Any, torch: Any
+) -> None:
     params = layer_params(**form)
     x, state = step_inputs(params)
     cotangents = like(state)
