@@ -1,21 +1,24 @@
 # `make parity` and `make test` do all the set-up: Python 3.11 or later is enough.
 .NOTPARALLEL:
-.PHONY: help parity test test-all slow lint fuzz format clean
+.PHONY: help parity test test-all slow newest newest-python lint fuzz format clean
 
 PYTHON ?= python3
 DRAWS ?= 1000
 SEED ?= $(shell date +%s)
 
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input --quiet
+INSTALL := install --disable-pip-version-check --no-input --quiet
+PIP := $(BIN)/python -m pip $(INSTALL)
 # A file's tests share compiled programs, so a file stays with a worker; and one thread
 # of linear algebra in each, since more than there are cores wait for each other.
-PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+RUN_TESTS = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(1)/python -m pytest -n 2 --dist loadfile
+PYTEST := $(call RUN_TESTS,$(BIN))
 
 help:
 	@echo 'make parity    every number and gradient against torch: a table, reports/parity.json'
 	@echo 'make test      lint, types, doctests and tests'
 	@echo 'make test-all  the same and the slow tests'
+	@echo 'make newest    the tests that need no torch, on the newest JAX and Python 3.13'
 	@echo 'make fuzz      DRAWS=1000 SEED=now: random cases, and laws to break'
 	@echo 'make format    format, and fix what ruff can fix'
 	@echo 'make clean     remove caches, builds and reports'
@@ -45,6 +48,23 @@ test-all: test slow
 slow: .venv/installed-test .venv/installed-beatnet .venv/installed-peers
 	$(PYTEST) -m slow
 
+# What people with a newer Python get: the newest jax and flax, and no torch.
+NEWEST = $(shell for python in "$$(pyenv prefix 3.13.0 2>/dev/null)/bin/python" python3.13; \
+	do "$$python" -c 'import sys; print(sys.executable)' 2>/dev/null && break; done)
+
+.venv-newest/installed: pyproject.toml
+	@test -n "$(NEWEST)" || { echo 'make newest must find Python 3.13: it is not here' >&2; exit 1; }
+	$(NEWEST) -m venv .venv-newest
+	.venv-newest/bin/python -m pip $(INSTALL) --editable '.[test-without-torch]'
+	@touch $@
+
+newest-python:
+	@echo $(NEWEST)
+
+newest: .venv-newest/installed
+	$(call RUN_TESTS,.venv-newest/bin) -m 'not slow'
+	.venv-newest/bin/python -m parity check
+
 lint: .venv/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -59,5 +79,5 @@ format: .venv/installed-test
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf build reports *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist reports *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find lstm_jax parity tests -name __pycache__ -prune -exec rm -rf {} +

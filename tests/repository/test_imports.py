@@ -1,15 +1,18 @@
 """What an import loads, what runs without torch, and what the wheel holds."""
 
-import shutil
+import json
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import jax.numpy as jnp
 import jaxtyping
 import pytest
 
+import lstm_jax
 from lstm_jax import LayerParams, LSTMState, lstm_step
 from tests.given import ROOT
 
@@ -74,24 +77,78 @@ def test_our_own_error_is_seen_with_the_checks_off() -> None:
         _ = lstm_step(params, jnp.zeros((5, 3), int), state)
 
 
+# What someone writes who uses the packages: a type checker must know both.
+USER = """
+import lstm_jax
+import parity
+
+model: lstm_jax.LSTM = lstm_jax.LSTMCell  # wrong
+report = parity.check({}).no_such_name
+"""
+SEEN = [
+    'Type "type[LSTMCell]" is not assignable to declared type "LSTM"',
+    'Cannot access attribute "no_such_name" for class "Report"',
+]
+
+
+def seen_by_a_type_checker(place: Path, **options: Any) -> list[str]:
+    """The first lines of what basedpyright says of a user's file outside the clone."""
+    _ = (place / "user.py").write_text(USER)
+    settings = json.dumps({"typeCheckingMode": "standard", **options})
+    _ = (place / "pyrightconfig.json").write_text(settings)
+    command = [sys.executable, "-m", "basedpyright", "--outputjson"]
+    command += ["--pythonpath", sys.executable, "--project", str(place)]
+    done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
+    found = json.loads(done.stdout)["generalDiagnostics"]
+    return [one["message"].splitlines()[0] for one in found]
+
+
 @pytest.mark.slow
-def test_the_wheel_holds_every_file_and_is_imported(tmp_path: Path) -> None:
-    source, site = tmp_path / "source", tmp_path / "site"
-    for package in PACKAGES:
-        _ = shutil.copytree(ROOT / package, source / package)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        _ = shutil.copy(ROOT / name, source)
+def test_editors_resolve_the_documented_install(tmp_path: Path) -> None:
+    assert seen_by_a_type_checker(tmp_path) == SEEN
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of packages that the wheel was unpacked into, and nothing else."""
+    place = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel"]
-    build += ["--no-input", "--no-deps", "--wheel-dir", str(tmp_path), str(source)]
+    build += ["--no-input", "--no-deps", "--wheel-dir", str(place), str(ROOT)]
     _ = subprocess.run(build, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("lstm_jax-*.whl")
+    (wheel,) = place.glob("lstm_jax-*.whl")
     with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(site)
+        archive.extractall(place / "site")
+    return place / "site"
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_the_packages_and_nothing_else(site: Path) -> None:
+    names = {path.name for path in site.iterdir()}
+    assert names == {*PACKAGES, f"lstm_jax-{lstm_jax.__version__}.dist-info"}
     for package in PACKAGES:
-        files = [path.relative_to(ROOT) for path in (ROOT / package).rglob("*.py")]
-        missing = [path for path in files if not (site / path).is_file()]
-        assert missing == []
+        ours = {path for path in (ROOT / package).rglob("*") if path.is_file()}
+        kept = {path.relative_to(ROOT) for path in ours if "__pycache__" not in path.parts}
+        assert {path for path in kept if not (site / path).is_file()} == set()
         assert (site / package / "py.typed").is_file()
-        code = f"import sys; sys.path.insert(0, {str(site)!r}); "
-        where = run(f"{code}import {package}; print({package}.__file__)", cwd=tmp_path)
-        assert Path(where).is_relative_to(site)
+
+
+@pytest.mark.slow
+def test_the_wheel_is_used_outside_the_clone(site: Path, tmp_path: Path) -> None:
+    code = f"import sys; sys.path.insert(0, {str(site)!r}); import lstm_jax, parity; "
+    where = run(f"{code}print(lstm_jax.__file__, parity.__file__)", cwd=tmp_path)
+    assert all(Path(path).is_relative_to(site) for path in where.split())
+    check = "from parity.__main__ import main; sys.exit(main(['check', '--random', '1']))"
+    assert run(code + check, cwd=tmp_path).startswith("ok: 1 of 1 LSTMs")
+
+
+@pytest.mark.slow
+def test_editors_resolve_the_wheel(site: Path, tmp_path: Path) -> None:
+    assert seen_by_a_type_checker(tmp_path, extraPaths=[str(site)]) == SEEN
+
+
+def test_the_version_is_stated_once() -> None:
+    assert run("import lstm_jax; print(lstm_jax.__version__)").strip() == (
+        version("lstm-jax")
+    )
+    cited = (ROOT / "CITATION.cff").read_text("utf-8")
+    assert f"version: {lstm_jax.__version__}\n" in cited
