@@ -98,7 +98,9 @@ def seen_by_a_type_checker(place: Path, **options: Any) -> list[str]:
     _ = (place / "pyrightconfig.json").write_text(settings)
     command = [sys.executable, "-m", "basedpyright", "--outputjson"]
     command += ["--pythonpath", sys.executable, "--project", str(place)]
-    done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=place, capture_output=True, text=True, check=False
+    )
     found = json.loads(done.stdout)["generalDiagnostics"]
     return [one["message"].splitlines()[0] for one in found]
 
@@ -127,7 +129,9 @@ def test_the_wheel_holds_the_packages_and_nothing_else(site: Path) -> None:
     assert names == {*PACKAGES, f"lstm_jax-{lstm_jax.__version__}.dist-info"}
     for package in PACKAGES:
         ours = {path for path in (ROOT / package).rglob("*") if path.is_file()}
-        kept = {path.relative_to(ROOT) for path in ours if "__pycache__" not in path.parts}
+        kept = {
+            path.relative_to(ROOT) for path in ours if "__pycache__" not in path.parts
+        }
         assert {path for path in kept if not (site / path).is_file()} == set()
         assert (site / package / "py.typed").is_file()
 
@@ -137,7 +141,9 @@ def test_the_wheel_is_used_outside_the_clone(site: Path, tmp_path: Path) -> None
     code = f"import sys; sys.path.insert(0, {str(site)!r}); import lstm_jax, parity; "
     where = run(f"{code}print(lstm_jax.__file__, parity.__file__)", cwd=tmp_path)
     assert all(Path(path).is_relative_to(site) for path in where.split())
-    check = "from parity.__main__ import main; sys.exit(main(['check', '--random', '1']))"
+    check = (
+        "from parity.__main__ import main; sys.exit(main(['check', '--random', '1']))"
+    )
     assert run(code + check, cwd=tmp_path).startswith("ok: 1 of 1 LSTMs")
 
 
