@@ -128,11 +128,9 @@ def test_the_wheel_holds_the_packages_and_nothing_else(site: Path) -> None:
     names = {path.name for path in site.iterdir()}
     assert names == {*PACKAGES, f"lstm_jax-{lstm_jax.__version__}.dist-info"}
     for package in PACKAGES:
-        ours = {path for path in (ROOT / package).rglob("*") if path.is_file()}
-        kept = {
-            path.relative_to(ROOT) for path in ours if "__pycache__" not in path.parts
-        }
-        assert {path for path in kept if not (site / path).is_file()} == set()
+        ours = [path for path in (ROOT / package).rglob("*.*") if path.is_file()]
+        kept = [p.relative_to(ROOT) for p in ours if p.suffix in (".py", ".css")]
+        assert [path for path in kept if not (site / path).is_file()] == []
         assert (site / package / "py.typed").is_file()
 
 
