@@ -50,22 +50,20 @@ def _names() -> dict[str, object]:
     return names | {"nnx": flax.nnx, "linen": flax.linen}
 
 
-class _NeedsTorch(pytest.Module):
-    """A module of tests that imports torch on top, where there is none."""
-
-    def collect(self) -> list[pytest.Item]:
-        """Skip all of it."""
-        pytest.skip(NO_TORCH, allow_module_level=True)
-
-
-def pytest_pycollect_makemodule(
-    module_path: Path, parent: pytest.Collector
-) -> pytest.Module | None:
-    """Skip a module that imports torch on top where there is none."""
-    text = module_path.read_text(encoding="utf-8")
-    if HAS_TORCH or not re.search(r"^(import|from) torch\b", text, re.MULTILINE):
+@pytest.hookimpl(tryfirst=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> pytest.CollectReport | None:
+    """Skip a file that imports torch on top where there is none, and count it once."""
+    if HAS_TORCH or not isinstance(collector, pytest.File):
         return None
-    return _NeedsTorch.from_parent(parent, path=module_path)
+    text = collector.path.read_text(encoding="utf-8")
+    if not re.search(r"^(import|from) torch\b", text, re.MULTILINE):
+        return None
+    if type(collector) is not pytest.Module:  # its doctests
+        return pytest.CollectReport(collector.nodeid, "passed", None, [])
+    why = (str(collector.path), 0, f"Skipped: {NO_TORCH}")
+    return pytest.CollectReport(collector.nodeid, "skipped", why, [])
 
 
 def _listed() -> list[str]:
