@@ -270,3 +270,20 @@ def test_a_trial_on_the_processor_leaves_a_few_files(tmp_path):
     assert found == {(d, m) for d in ("float32", "bfloat16") for m in modes}
     with zipfile.ZipFile(tmp_path / "out" / "plots.zip") as plots:
         assert len(plots.namelist()) == 4
+
+
+@pytest.mark.slow
+def test_two_commits_are_timed_in_turn(tmp_path: Path) -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a clone of git")
+    results = tmp_path / "two.jsonl"
+    command = [sys.executable, str(ROOT / "scripts" / "two_commits"), "HEAD", "HEAD"]
+    command += ["--case", "article", "--rounds", "2", "--json", str(results)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in results.read_text().splitlines()]
+    assert [(row["case"], row["mode"]) for row in rows] == [
+        ("article", "forward"),
+        ("article", "backward"),
+    ]
+    assert all(len(samples) == 2 for row in rows for samples in row["seconds"])
