@@ -114,7 +114,7 @@ def _refuse_shapes(
     ]
     if wrong:
         raise ValueError(
-            f"{where}: {'; '.join(wrong)}: {why} Check that the weights are one "
+            f"{where}: {_first(wrong, '; ')}: {why} Check that the weights are one "
             "LSTM's, in torch's layout."
         )
 
@@ -149,6 +149,13 @@ def _spec_of_keys(
     )
 
 
+def _first(texts: list[str], between: str, most: int = 16) -> str:
+    """The first of these, and how many more there are."""
+    more = len(texts) - most
+    rest = [f"and {more} more"] if more > 0 else []
+    return between.join([*texts[:most], *rest])
+
+
 def refuse_keys(where: str, found: Iterable[str], expected: Iterable[str]) -> None:
     """Refuse keys that are missing or not used, all of them in one sentence."""
     found, expected = set(found), set(expected)
@@ -156,7 +163,7 @@ def refuse_keys(where: str, found: Iterable[str], expected: Iterable[str]) -> No
     if not missing and not unused:
         return
     parts = [
-        f"{title} {', '.join(map(repr, keys))}"
+        f"{title} {_first([*map(repr, keys)], ', ')}"
         for title, keys in (("missing", missing), ("not used:", unused))
         if keys
     ]
