@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from parity.arrays import native
-from parity.files.formats import Format, format_of, read_any, read_as
+from parity.files.formats import Format
 from parity.files.reading import Reading
+from parity.files.recognise import format_of, read_any, read_as
 from parity.files.source import Leaves, Source, Unreadable
 
 
@@ -18,7 +19,8 @@ class Contents:
 
     `tensors` are views of the file, read when they are looked at, so the file must not
     be written to meanwhile. `unreadable` has the reason for each tensor of a kind that
-    is not read, `unknown` the classes that were not imported.
+    is not read, `unknown` the classes that were not imported, `metadata` the texts
+    beside the tensors.
     """
 
     format: Format
@@ -26,6 +28,7 @@ class Contents:
     unreadable: dict[str, str] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
     sources: tuple[Source, ...] = ()
+    metadata: dict[str, str] = field(default_factory=dict)
 
     def release(self) -> None:
         """Free the memory of the tensors that were looked at."""
@@ -47,7 +50,7 @@ def read(path: str | os.PathLike[str]) -> Contents:
     format = format_of(reading)
     leaves = read_as(format, reading)
     unknown, sources = tuple(sorted(reading.unknown)), tuple(reading.sources)
-    return Contents(format, *_separated(leaves), unknown, sources)
+    return Contents(format, *_separated(leaves), unknown, sources, reading.metadata)
 
 
 def read_tensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:

@@ -18,13 +18,15 @@ class Reading:
     """A file, or a directory that is a checkpoint, while it is read.
 
     `read_any` reads another file, of any format. `sources` are the files that were
-    mapped, `unknown` the classes that a pickle names and that are not known here.
+    mapped, `unknown` the classes that a pickle names and that are not known here,
+    `metadata` the texts beside the tensors.
     """
 
     path: Path
     read_any: Callable[["Reading"], Leaves]
     sources: list[Source] = field(default_factory=list)
     unknown: dict[str, InertClass] = field(default_factory=dict)
+    metadata: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def source(self) -> Source:

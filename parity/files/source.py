@@ -1,11 +1,12 @@
 """The bytes of a file, mapped and not read, and arrays that are views of them."""
 
+import io
 import mmap
 import stat
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -38,9 +39,27 @@ class Source:
     def __len__(self) -> int:
         return len(self.view)
 
+    def open(self) -> IO[bytes]:
+        """The file, opened anew."""
+        return self.path.open("rb")
+
     def release(self) -> None:
         """Free the memory of what was looked at; it is read again if needed."""
         self.map.madvise(mmap.MADV_DONTNEED)
+
+
+class Bytes:
+    """The bytes of a file within a file."""
+
+    def __init__(self, data: memoryview | bytes) -> None:
+        self.view = memoryview(data)
+
+    def __len__(self) -> int:
+        return len(self.view)
+
+    def open(self) -> IO[bytes]:
+        """A copy of them, as a file."""
+        return io.BytesIO(self.view)
 
 
 def open_source(path: Path) -> Source:

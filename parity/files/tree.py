@@ -25,6 +25,7 @@ from parity.show import printable
 
 _CONTAINERS = (dict, list, tuple)
 _PLAIN = (str, int, float, bytes, type(None))
+_OF_FLAX = ("_raw_value", "raw_value", "value", "_mapping")
 _IN_MODULES = ("_parameters", "_buffers", "_modules")
 
 
@@ -106,11 +107,20 @@ def _walk(root: Any) -> Iterator[tuple[str, Leaf]]:
             _ = path.pop()
             continue
         budget.spend(name, value, len(path) - 1)
-        leaf = value.array if isinstance(value, PickledArray) else value
+        leaf = _inside(value)
         if isinstance(leaf, (np.ndarray, Unreadable)):
             yield name, leaf
         elif _is_branch(leaf) and id(leaf) not in (held for held, _ in path):
             path.append((id(leaf), _children(name, leaf)))
+
+
+def _inside(value: Any) -> Any:
+    """What a variable, a state or a frozen dictionary of Flax holds; others as is."""
+    if isinstance(value, Inert) and value.name.startswith("flax."):
+        state = value.state if isinstance(value.state, dict) else {}
+        named = [state[name] for name in _OF_FLAX if name in state]
+        value = (named or [*value.arguments[:1]] or [value])[0]
+    return value.array if isinstance(value, PickledArray) else value
 
 
 def _is_branch(value: Any) -> bool:

@@ -5,7 +5,7 @@ import zipfile
 import zlib
 
 from parity.files.bounds import MOST_MEMBERS, UNPACKED, UNPACKED_MORE, DamagedError
-from parity.files.source import Source
+from parity.files.source import Bytes, Source
 from parity.show import printable
 
 _LOCAL_HEADER = 30
@@ -19,12 +19,12 @@ _ARCHIVE_ERRORS = (
 class Members:
     """The names in an archive and their bytes; nothing is unpacked to the disk."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source | Bytes) -> None:
         self.source = source
         self.unpacked = 0  # bytes, so far
         self.infos: dict[str, zipfile.ZipInfo] = {}
         try:
-            with zipfile.ZipFile(source.path) as archive:
+            with source.open() as file, zipfile.ZipFile(file) as archive:
                 infos = archive.infolist()
         except _ARCHIVE_ERRORS as error:
             raise DamagedError(f"its archive is damaged ({printable(error)})") from None
@@ -81,7 +81,7 @@ class Members:
                 "Unpack and look at it yourself, if you trust who made it.",
             )
         try:
-            with zipfile.ZipFile(self.source.path) as archive:
+            with self.source.open() as file, zipfile.ZipFile(file) as archive:
                 data = archive.open(info).read(info.file_size + 1)
         except _ARCHIVE_ERRORS as error:
             raise DamagedError(f"its archive is damaged ({printable(error)})") from None

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tests.given.hostile_tables import joblibs, programs_of_export
 from tests.given.pickled import (
     CONTAINERS,
     NUMBERS,
@@ -391,7 +392,8 @@ def flipped(good: dict[str, bytes], seed: int, count: int) -> Files:
 
 def made(canary: str, seed: int) -> Files:
     """Every file that must be refused, but those cut off."""
-    for kind in (fragments, tensors, safetensors, zips, old, indexes, msgpacks, names):
+    kinds = [fragments, tensors, safetensors, zips, old, indexes, msgpacks, names]
+    for kind in (*kinds, joblibs, programs_of_export):
         for name, data in kind():
             yield f"{kind.__name__}-{name}", data
     yield from programs(canary)

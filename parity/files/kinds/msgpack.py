@@ -76,6 +76,11 @@ def _dictionary(pairs: list[tuple[Any, Any]]) -> Any:
     """A dictionary, or the array in it: of parts, or in a variable of nnx."""
     entries: dict[Any, Any] = {}
     for key, value in pairs:
+        if isinstance(key, bytes):
+            raise DamagedError(
+                "it has names of bytes, as msgpack-numpy and spaCy write them",
+                "Load it with these and save its weights as .npz.",
+            )
         if not isinstance(key, (str, int)):
             raise DamagedError("it has a name that is neither a text nor a number")
         if key in entries:

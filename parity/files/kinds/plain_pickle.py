@@ -1,5 +1,7 @@
 """A plain pickle: a tree of NumPy, JAX or torch arrays."""
 
+import re
+
 from parity.files.kinds.torch_legacy import globals_for
 from parity.files.pickle.machine import unpickle
 from parity.files.reading import Reading, starts
@@ -9,6 +11,8 @@ from parity.files.tree import flatten
 _OLD_SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle")
 _NEWEST = 5  # protocol
 _starts_old = starts(*(bytes([code]) for code in b"(]}cldt"))
+# A dictionary or a list with an element or a place in the memo, or a class by its name.
+_OLD = re.compile(rb"\([dl][pSVIUX(c]|[}\]][q(UX]|c[\w.]+\n\w+\n", re.DOTALL)
 
 
 def is_pickle(reading: Reading) -> bool:
@@ -17,8 +21,10 @@ def is_pickle(reading: Reading) -> bool:
 
 
 def may_be_pickle(reading: Reading) -> bool:
-    """Whether it may be of protocol 0 or 1, which start with any instruction."""
-    return reading.path.suffix in _OLD_SUFFIXES and _starts_old(reading)
+    """Whether it may be of protocol 0 or 1, which have no magic."""
+    if reading.path.suffix in _OLD_SUFFIXES:
+        return _starts_old(reading)
+    return _OLD.match(reading.start) is not None
 
 
 def read_pickle(reading: Reading) -> Leaves:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from parity.arrays import TORCH, bytes_of, numpy_of
+from parity.arrays import TORCH, bytes_of, mapping_of, numpy_of
 from parity.files.beside import beside
 from parity.files.bounds import MOST_HEADER, DamagedError
 from parity.files.reading import Reading
@@ -63,10 +63,16 @@ def read_safetensors(reading: Reading) -> Leaves:
             f"its header would have {length} bytes, and the file has {len(source)}"
         )
     header = parse_json(bytes(source.view[8 : 8 + length]), "header")
-    _ = header.pop("__metadata__", None)
+    reading.metadata.update(_texts(header.pop("__metadata__", None)))
     data = source.view[8 + length :]
     _check_covered([_span(name, header[name]) for name in header], len(data))
     return {name: _tensor_of_entry(name, entry, data) for name, entry in header.items()}
+
+
+def _texts(metadata: Any) -> dict[str, str]:
+    """The texts beside the tensors: names to text, and nothing else."""
+    pairs = metadata.items() if isinstance(metadata, dict) else ()
+    return {name: text for name, text in pairs if isinstance(text, str)}
 
 
 def _length(source: Source) -> int:
@@ -110,14 +116,25 @@ def _tensor_of_entry(name: str, entry: dict[str, Any], data: memoryview) -> Leaf
     return array
 
 
-def write_safetensors(tensors: Sequence[Tensor], path: Path, done: Done) -> None:
+def write_safetensors(
+    tensors: Sequence[Tensor],
+    path: Path,
+    done: Done,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
     """The header, then tensor by tensor, those of the widest types first.
+
+    Args:
+        tensors: What to write.
+        path: Where to.
+        done: Called after each tensor.
+        metadata: Texts to keep beside them.
 
     Raises:
         ValueError: If safetensors has no name for a type.
     """
     order = sorted(tensors, key=lambda tensor: (-tensor.dtype.itemsize, tensor.name))
-    header = json.dumps(_header_of(order)).encode()
+    header = json.dumps(_header_of(order, metadata or {})).encode()
     header += b" " * (-len(header) % 8)
     with path.open("wb") as file:
         _ = file.write(struct.pack("<Q", len(header)) + header)
@@ -126,8 +143,10 @@ def write_safetensors(tensors: Sequence[Tensor], path: Path, done: Done) -> None
             done()
 
 
-def _header_of(tensors: Sequence[Tensor]) -> dict[str, Any]:
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+def _header_of(
+    tensors: Sequence[Tensor], metadata: Mapping[str, str]
+) -> dict[str, Any]:
+    header: dict[str, Any] = {"__metadata__": {"format": "pt", **metadata}}
     at = 0
     for tensor in tensors:
         if tensor.dtype not in _TYPE_NAMES:
@@ -145,16 +164,16 @@ def _header_of(tensors: Sequence[Tensor]) -> dict[str, Any]:
     return header
 
 
-def write_tensors(tensors: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
+def write_tensors(tensors: Any, path: str | os.PathLike[str]) -> None:
     """Write a `.safetensors` file, bit for bit; never a half-written one.
 
     Args:
-        tensors: Names to JAX, NumPy or torch arrays.
+        tensors: Names to JAX, NumPy or torch arrays, or a module of torch or ours.
         path: Where to; an existing file is replaced only once the new one is whole.
 
     Raises:
         ValueError: If the suffix is not `.safetensors`.
-        TypeError: If a value is not an array.
+        TypeError: If it is neither mapping nor module, or a value is not an array.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
@@ -163,7 +182,8 @@ def write_tensors(tensors: Mapping[str, Any], path: str | os.PathLike[str]) -> N
             "that is written. Rename it; for torch's own format, use "
             "torch.save(parity.to_torch(params), path)."
         )
-    arrays = {n: numpy_of(str(n), tensors[n], "write_tensors") for n in tensors}
+    held = mapping_of(tensors, "write_tensors")
+    arrays = {str(n): numpy_of(str(n), held[n], "write_tensors") for n in held}
     with beside(path) as part:
         ordered = [Tensor(name, array, array.dtype) for name, array in arrays.items()]
         write_safetensors(ordered, part, lambda: None)

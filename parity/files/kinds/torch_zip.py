@@ -6,7 +6,7 @@
 import io
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from parity.files.pickle.globals import Globals
 from parity.files.pickle.inert import Storage, StorageType
 from parity.files.pickle.machine import unpickle
 from parity.files.reading import Reading
-from parity.files.source import Leaves
+from parity.files.source import Bytes, Leaves
 from parity.files.tensor import Done, Tensor
 from parity.files.tree import flatten
 from parity.files.zip import Members
@@ -26,24 +26,24 @@ from parity.show import printable
 
 def is_torch_zip(reading: Reading) -> bool:
     """Whether one folder of the archive holds a pickle, and no program."""
-    return _folder(reading) is not None and not _has_program(reading)
+    return _folder(reading.names) is not None and not _has_program(reading)
 
 
 def is_torchscript(reading: Reading) -> bool:
     """Whether one folder of the archive holds a pickle and a program."""
-    return _folder(reading) is not None and _has_program(reading)
+    return _folder(reading.names) is not None and _has_program(reading)
 
 
-def _folder(reading: Reading) -> str | None:
+def _folder(names: Iterable[str]) -> str | None:
     """The folder of `data.pkl`, with its slash; None if there are two, or none."""
-    found = [name for name in reading.names if name.endswith("data.pkl")]
+    found = [name for name in names if name.endswith("data.pkl")]
     folders = [name.removesuffix("data.pkl") for name in found]
     folders = [folder for folder in folders if folder.count("/") == 1 or not folder]
     return folders[0] if len(folders) == 1 else None
 
 
 def _has_program(reading: Reading) -> bool:
-    code = f"{_folder(reading)}code/"
+    code = f"{_folder(reading.names)}code/"
     return any(name.startswith(code) for name in reading.names)
 
 
@@ -53,11 +53,26 @@ def read_torch_zip(reading: Reading) -> Leaves:
     Raises:
         DamagedError: If the archive or its pickle is damaged, or a storage is missing.
     """
-    archive = _Archive(reading.members, _folder(reading) or "", globals_for(reading))
+    archive = _archive_of(reading.members, reading)
     tree = archive.tree("data")
     if archive.has("constants.pkl"):
         tree = _with_constants(tree, archive.tree("constants"))
     return flatten(tree, len(reading.source) + reading.members.unpacked)
+
+
+def read_archive(reading: Reading, name: str) -> Leaves:
+    """Every tensor of a torch file that is a member of an archive.
+
+    Raises:
+        DamagedError: As for `read_torch_zip`.
+    """
+    members = Members(Bytes(reading.members[name]))
+    tree = _archive_of(members, reading).tree("data")
+    return flatten(tree, len(members.source) + members.unpacked)
+
+
+def _archive_of(members: Members, reading: Reading) -> "_Archive":
+    return _Archive(members, _folder(members.infos) or "", globals_for(reading))
 
 
 def _with_constants(tree: Any, constants: Any) -> Any:

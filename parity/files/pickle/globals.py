@@ -15,6 +15,7 @@ from parity.files.bounds import DamagedError
 from parity.files.pickle.inert import (
     Inert,
     InertClass,
+    InlineArray,
     Known,
     PickledArray,
     PickledDtype,
@@ -251,6 +252,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "numpy.ndarray": _unreadable("an array without its numbers"),
     "torch.Tensor": _unreadable("a tensor without its numbers"),
     "jax._src.array._reconstruct_array": _jax_array,
+    "joblib.numpy_pickle.NumpyArrayWrapper": lambda *_: InlineArray(),
     "torch.Size": lambda *v: tuple(_elements(*v)),
     "torch.device": lambda *_: None,
     "torch.nn.parameter.Parameter": _first,

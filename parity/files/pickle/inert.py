@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,36 @@ class PickledArray:
             raise DamagedError("a NumPy array has no shape and type")
         shape, dtype, fortran, raw = state[-4:]
         self.array = array_of_bytes(raw, dtype, shape, bool(fortran))
+
+
+@dataclass(eq=False)
+class InlineArray(PickledArray):
+    """A NumPy array of joblib's: shape and type first, then its bytes, as they are."""
+
+    state: Any = None
+
+    def set_state(self, state: Any) -> None:
+        """Take shape, type and order."""
+        self.state = state
+
+    def read(self, stream: Any) -> None:
+        """Take the bytes, which follow in the file."""
+        match self.state:
+            case {"shape": tuple(shape), "dtype": PickledDtype() as dtype, **more} if (
+                all(type(size) is int for size in shape)
+            ):
+                pass
+            case _:
+                raise DamagedError("an array of joblib's has no shape and type")
+        if dtype.dtype is None:
+            raise DamagedError(
+                f"an array of joblib's is of {dtype.name}, not of numbers",
+                "Save the weights alone.",
+            )
+        if more.get("numpy_array_alignment_bytes") is not None:
+            _ = stream.read(*stream.read(1))
+        raw = stream.read(max(0, prod(shape) * dtype.dtype.itemsize))
+        self.array = array_of_bytes(raw, dtype, shape, more.get("order") == "F")
 
 
 def array_of_bytes(raw: Any, dtype: Any, shape: Any, fortran: bool) -> Leaf:

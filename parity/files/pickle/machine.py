@@ -5,10 +5,11 @@ Python's own unpickler calls what a file names. This one follows the instruction
 stands for a function of ours, and anything else becomes a placeholder with its name.
 """
 
+import codecs
 import io
 import mmap
 import pickletools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, cast
 
 import numpy as np
@@ -17,6 +18,7 @@ from parity.files.bounds import MOST_INSTRUCTIONS, DamagedError, MiB
 from parity.files.pickle.inert import (
     Inert,
     InertClass,
+    InlineArray,
     Known,
     PickledArray,
     PickledDtype,
@@ -27,6 +29,7 @@ from parity.show import printable
 
 _MARK = object()
 _KEYS = (str, int, float, bytes, type(None), Inert, InertClass, Known, StorageType)
+_CODES = {code.code: code for code in pickletools.opcodes}
 _PLAIN = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _NOTHING = {"PROTO", "FRAME"}
 BUILT, BUILT_MORE = 2, 64 * MiB  # times the file, and bytes, that constructors make
@@ -49,24 +52,43 @@ def unpickle(stream: Stream, find: Find, persistent: Persistent | None = None) -
     Raises:
         DamagedError: If it is cut off, damaged, too long, or needs what is not allowed.
     """
-    machine = _Unpickler(find, persistent, _length_of(stream))
+    machine = _Unpickler(find, persistent, stream)
     try:
-        for count, (code, argument, _) in enumerate(
-            pickletools.genops(cast(BinaryIO, stream))
-        ):
+        for count, (name, argument) in enumerate(_instructions(stream)):
             if count > MOST_INSTRUCTIONS:
                 raise DamagedError(
                     f"its pickle has more than {MOST_INSTRUCTIONS} instructions",
                     "Save only the weights.",
                 )
-            if code.name == "STOP":
+            if name == "STOP":
                 return machine.stack.pop()
-            machine.step(code.name, argument)
+            machine.step(name, argument)
     except DamagedError:
         raise
     except _PICKLE_ERRORS as error:
         raise DamagedError(f"its pickle is damaged ({printable(error)})") from None
     raise DamagedError("its pickle has no end")
+
+
+def _instructions(stream: Stream) -> Iterator[tuple[str, Any]]:
+    """The instructions, one by one: what one leaves unread, the next starts with."""
+    while letter := stream.read(1):
+        code = _CODES.get(letter.decode("latin-1"))
+        if code is None:
+            raise DamagedError(f"its pickle has no instruction {letter.hex()}")
+        if code.name == "STRING":
+            yield code.name, _quoted(stream.readline())
+        else:
+            reader = code.arg and code.arg.reader
+            yield code.name, reader(cast(BinaryIO, stream)) if reader else None
+
+
+def _quoted(line: bytes) -> str:
+    """A text of Python 2, whose bytes are those of Latin-1."""
+    text = line.strip()
+    if len(text) < 2 or text[:1] not in b"'\"" or text[:1] != text[-1:]:
+        raise DamagedError("its pickle has a text without quotes")
+    return codecs.escape_decode(text[1:-1])[0].decode("latin-1")  # type: ignore[attr-defined]
 
 
 def _length_of(stream: Stream) -> int:
@@ -140,8 +162,11 @@ def _set_state(target: Any, state: Any) -> None:
 class _Unpickler:
     """The stack and the memo; one method for each kind of instruction."""
 
-    def __init__(self, find: Find, persistent: Persistent | None, size: int) -> None:
-        self.left = BUILT * size + BUILT_MORE
+    def __init__(
+        self, find: Find, persistent: Persistent | None, stream: Stream
+    ) -> None:
+        self.left = BUILT * _length_of(stream) + BUILT_MORE
+        self.stream = stream
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
         self.find = find
@@ -232,6 +257,8 @@ class _Unpickler:
     def build(self) -> None:
         (state,) = self.last(1)
         _set_state(self.stack[-1], state)
+        if isinstance(self.stack[-1], InlineArray):
+            self.stack[-1].read(self.stream)
         if isinstance(self.stack[-1], PickledArray):
             _ = self.spend(self.stack[-1])
 

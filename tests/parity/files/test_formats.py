@@ -15,10 +15,14 @@ import ml_dtypes
 import numpy as np
 import pytest
 import torch
+from flax import nnx
+from flax.core import freeze
 from safetensors.torch import save_file
 
+import lstm_jax
 import parity
 from parity.files.read import read
+from tests.given import pickled
 from tests.given.larger_model import TENSORS, Model
 from tests.parity.frameworks.test_convert import assert_same_bits
 
@@ -307,3 +311,44 @@ def test_a_state_dict_is_not_changed_by_the_file_of_another(tmp_path):
     tensors = copy.deepcopy(TENSORS)
     parity.write_tensors(tensors, tmp_path / "a.safetensors")
     assert_same_bits(dict(tensors), dict(TENSORS))
+
+
+class Net(nnx.Module):
+    """LSTMs of ours in a list, in a dictionary with numbers, and beside them."""
+
+    def __init__(self):
+        rngs = nnx.Rngs(0)
+        self.lstm = lstm_jax.LSTM(3, 2, rngs=rngs)
+        self.layers = nnx.List([lstm_jax.LSTM(3, 2, rngs=rngs)])
+        self.named = nnx.Dict({"a": nnx.Linear(2, 2, rngs=rngs)})
+
+
+PICKLED = {
+    "state": nnx.state,
+    "module": lambda net: net,
+    "plain state": lambda net: nnx.to_pure_dict(nnx.state(net)),
+    "frozen": lambda net: freeze(nnx.to_pure_dict(nnx.state(net))),
+}
+
+
+@pytest.mark.parametrize("kind", PICKLED)
+def test_a_pickled_module_of_nnx_has_the_names_of_its_leaves(kind, tmp_path):
+    net, path = Net(), tmp_path / "a.pkl"
+    _ = path.write_bytes(pickle.dumps(PICKLED[kind](net)))
+    contents = read(path)
+    lstms = parity.find_lstms(contents.tensors)
+    assert [found.prefix for found in lstms] == ["layers.0.", "lstm."]
+    assert_same_bits(
+        dict(sorted(lstms[1].params.items())), dict(sorted(net.lstm.params().items()))
+    )
+    assert "named.a.kernel" in contents.tensors
+
+
+def test_a_variable_that_holds_itself_is_harmless(tmp_path):
+    held = (
+        pickled.named("flax.nnx.variablelib.Param") + b")\x81q\x50}(X\x0a\x00\x00\x00"
+    )
+    held += b"_raw_valueh\x50ub"
+    path = tmp_path / "a.pkl"
+    _ = path.write_bytes(pickled.with_lstm(held))
+    assert len(parity.read_tensors(path)) == 2
