@@ -1,5 +1,6 @@
 """Arrays of torch, JAX and NumPy, bit for bit; and torch's names of their types."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -44,6 +45,24 @@ def is_floating(dtype: np.dtype) -> bool:
     return dtype.name.startswith(("float", "bfloat"))
 
 
+def mapping_of(source: Any, where: str) -> Mapping[Any, Any]:
+    """Names to arrays: a mapping as it is, or the state dict or parameters of a module.
+
+    Raises:
+        TypeError: If it is neither.
+    """
+    if isinstance(source, Mapping):
+        return source
+    for method in ("state_dict", "params"):
+        if callable(getattr(source, method, None)):
+            return getattr(source, method)()
+    raise TypeError(
+        f"{where}: source must be a mapping of names to arrays, or a module, not "
+        f"{type(source).__name__}: each array is written under its name. Use "
+        "parity.read_tensors for a file."
+    )
+
+
 def array_of(name: str, value: Any, where: str = _WHERE) -> Array:
     """A copy of a torch tensor, NumPy or JAX array as a JAX array, bit for bit.
 
@@ -70,6 +89,7 @@ def numpy_of(name: str, value: Any, where: str = _WHERE) -> np.ndarray:
             f"{where}: {name} must be a tensor, not {type(value).__name__}: "
             "every parameter is one. Use the state dict of a module."
         )
+    _check_plain(name, value, where)
     tensor = value.detach().cpu()
     dtype = TORCH.get(str(tensor.dtype).removeprefix("torch."))
     if dtype is not None and dtype.kind == "V":  # a type that NumPy does not have
@@ -78,6 +98,23 @@ def numpy_of(name: str, value: Any, where: str = _WHERE) -> np.ndarray:
         bits = torch.int16 if dtype.itemsize == 2 else torch.uint8
         return tensor.contiguous().view(bits).numpy().view(dtype)
     return tensor.resolve_conj().resolve_neg().numpy()
+
+
+_NOT_PLAIN = {
+    "is_meta": ("on `meta`, without numbers", "Load weights into the module first."),
+    "is_sparse": ("sparse", "Use its to_dense()."),
+    "is_quantized": ("quantised", "Use its dequantize()."),
+}
+
+
+def _check_plain(name: str, tensor: Any, where: str) -> None:
+    """Refuse a tensor that has no numbers of its own to copy."""
+    for flag, (what, cure) in _NOT_PLAIN.items():
+        if getattr(tensor, flag):
+            raise ValueError(
+                f"{where}: {name} must be a plain tensor, not one that is {what}: its "
+                f"numbers are copied. {cure}"
+            )
 
 
 def tensor_of(array: Any, *, copy: bool = True) -> "torch.Tensor":

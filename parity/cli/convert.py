@@ -2,8 +2,10 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,14 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from parity.arrays import FLOATING, same_bits
+from parity.cli.notes import NOT_KEPT, notes_on
 from parity.cli.options import add_command, filled
-from parity.convert.select import select_tensors
+from parity.convert.select import Selected, Selection, select
 from parity.files import formats
 from parity.files.beside import beside
 from parity.files.formats import Format
 from parity.files.read import Contents, read
+from parity.files.recognise import is_of
 from parity.files.tensor import Done, Tensor
 from parity.show import printable
 
@@ -62,6 +66,12 @@ def add_to(commands: Any) -> None:
     )
     add("--prefix", help="only the LSTM at this prefix, under short names")
     add("--keep-rest", action="store_true", help="all other tensors too, as they are")
+    add("--no-optimizer", action="store_true", help="of these, none of an optimizer")
+    add(
+        "--strip",
+        metavar="PREFIX",
+        help="only what is below it, under names without it",
+    )
     add(
         "--dtype",
         choices=FLOATING,
@@ -78,27 +88,52 @@ def run(options: argparse.Namespace) -> int:
     _check_dst(src, dst, to, options.force)
     contents = read(src)
     _check_source(options, contents)
-    tensors = select_tensors(
-        contents,
-        options.src,
-        prefix=options.prefix,
-        keep_rest=options.keep_rest,
-        dtype=options.dtype,
-    )
+    selected = select(contents, options.src, _selection(options))
+    metadata = _kept(contents.metadata, selected, options.dtype) if to.texts else {}
+    if metadata:
+        write: Callable[..., None] = to.write
+        to = replace(to, write=partial(write, metadata=metadata))
     try:
-        _convert(contents, tensors, dst.resolve(), to)
+        _convert(contents, selected.tensors, dst.resolve(), to)
     except _DiffersError as error:
         line = f"lstm-parity: convert: {printable(error)} was not read back as it was "
         line += f"written, so {printable(dst)} was not made. Is the disk whole?"
         print(line, file=sys.stderr)  # noqa: T201
         return 1
-    size = sum(tensor.nbytes for tensor in tensors)
+    notes = notes_on(selected.lstms, metadata)
+    if to.texts and "config" in contents.metadata.keys() - metadata:
+        notes[-1:] = [NOT_KEPT]
+    _print_done(dst, to, selected, notes)
+    return 0
+
+
+def _selection(options: argparse.Namespace) -> Selection:
+    names = [field.name for field in fields(Selection)]
+    return Selection(**{name: getattr(options, name) for name in names})
+
+
+def _kept(
+    metadata: dict[str, str], selected: Selected, dtype: str | None
+) -> dict[str, str]:
+    """The texts of the source that hold for what is written.
+
+    The options of a module hold for all of its tensors, under their names and in their
+    type.
+    """
+    changed = selected.renamed or dtype is not None
+    return {name: t for name, t in metadata.items() if name != "config" or not changed}
+
+
+def _print_done(dst: Path, to: Format, selected: Selected, notes: list[str]) -> None:
+    """What was written, how weights in parts were read, and what no file holds."""
+    size = sum(tensor.nbytes for tensor in selected.tensors)
     console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
     console.print(
-        f"wrote {printable(dst)}: {to.name}, {len(tensors)} tensors, {size:,} bytes of "
-        "numbers, read back bit for bit"
+        f"wrote {printable(dst)}: {to.name}, {len(selected.tensors)} tensors, "
+        f"{size:,} bytes of numbers, read back bit for bit"
     )
-    return 0
+    for note in notes:
+        console.print(note)
 
 
 class _DiffersError(Exception):
@@ -184,7 +219,7 @@ def _refuse_source(source: Path, dst: Path) -> None:
 
 def _check_replaceable(dst: Path, to: Format) -> None:
     """Refuse to replace a directory, unless it is of the format that is written."""
-    if to.directory and not (dst.is_dir() and formats.is_of(to, dst)):
+    if to.directory and not (dst.is_dir() and is_of(to, dst)):
         raise ValueError(
             f"convert: {dst} must be {to.words}: --force replaces one, and no "
             "other directory or file. Remove it first, or give another name."

@@ -11,8 +11,10 @@ import numpy as np
 from rich.console import Console
 
 from parity.arrays import is_floating
+from parity.cli.notes import notes_on, some
 from parity.cli.options import add_command, check_writable, filled
-from parity.convert.find import Broken, Found, survey
+from parity.convert.find import Search, names_in, passed_over, search, why_nothing
+from parity.convert.found import Found
 from parity.files.beside import write_bytes
 from parity.files.formats import in_words
 from parity.files.read import Contents, read
@@ -29,7 +31,6 @@ _EXAMPLES = """examples:
   python -m parity inspect silero_vad.jit --json -
 """
 _LSTM_HEADER = ("prefix", "kind", "sizes", "type", "parameters")
-_MOST_LINES = 10
 _WIDEST = 100
 _MANGLED = re.compile(r"\.___torch_mangle_\d+")
 
@@ -56,13 +57,13 @@ def run(options: argparse.Namespace) -> int:
     if path is not None:
         check_writable("inspect", "json", path)
     contents = read(options.file)
-    found, broken = survey(contents.tensors, options.prefix)
+    one = search(contents.tensors, options.prefix)
     if options.json != "-":
-        _print_all(options, contents, found, broken)
+        _print_all(options, contents, one)
     if options.json is not None:
-        text = json.dumps(_report(options.file, contents, found, broken), indent=1)
+        text = json.dumps(_report(options.file, contents, one), indent=1)
         _write_or_print(text, path)
-    return 0 if found and not broken else 1
+    return 0 if one.found and not one.broken else 1
 
 
 def _write_or_print(text: str, path: Path | None) -> None:
@@ -79,20 +80,15 @@ def _print(text: str) -> None:
     console.print(text)
 
 
-def _print_all(
-    options: argparse.Namespace,
-    contents: Contents,
-    found: list[Found],
-    broken: list[Broken],
-) -> None:
-    if found:
+def _print_all(options: argparse.Namespace, contents: Contents, one: Search) -> None:
+    if one.found:
         _print(f"LSTMs in {printable(options.file)}, {contents.format.words}:")
-        _print_rows(_LSTM_HEADER, [_lstm_row(one) for one in found])
-    for one in broken:
-        _print(printable(f"NOT WHOLE {one.sentence()}", 500))
-    if not found and not broken:
-        _print(_nothing(options, contents))
-    for line in _notes(contents, found):
+        _print_rows(_LSTM_HEADER, [_lstm_row(lstm) for lstm in one.found])
+    for lstm in one.broken:
+        _print(printable(f"NOT WHOLE {lstm.sentence()}", 500))
+    if not one.found and not one.broken:
+        _print(_nothing(options, contents, one))
+    for line in _notes(contents, one):
         _print(line)
     if options.all:
         rows = [_tensor_row(*item) for item in contents.tensors.items()]
@@ -125,42 +121,47 @@ def _tensor_row(name: str, array: np.ndarray) -> list[str]:
     return [printable(name), " x ".join(map(str, array.shape)), array.dtype.name]
 
 
-def _nothing(options: argparse.Namespace, contents: Contents) -> str:
-    at = "" if options.prefix is None else f" at prefix {options.prefix!r}"
-    names = ", ".join(printable(name, 60) for name in sorted(contents.tensors)[:4])
+def _nothing(options: argparse.Namespace, contents: Contents, one: Search) -> str:
+    at = (
+        ""
+        if options.prefix is None
+        else f" at prefix {printable(repr(options.prefix), 60)}"
+    )
+    reason = why_nothing(one)
+    if not reason:
+        names = names_in(contents.tensors, 4) if contents.tensors else "no tensors"
+        reason = f"no weights are named as in torch. It holds {names}"
     cure = "" if options.all else " Show every name with --all."
     return (
         f"No LSTM{at} in {printable(options.file)}, {contents.format.words}: "
-        f"no weights are named as in torch. It holds {names or 'no tensors'}.{cure}"
+        f"{reason}.{cure}"
     )
 
 
-def _notes(contents: Contents, found: list[Found]) -> list[str]:
+def _notes(contents: Contents, one: Search) -> list[str]:
     """What else to know: values that are not finite, tensors that are not read."""
     notes = [
-        f"{printable(one.prefix)}{name}: {count} values that are not finite"
-        for one in found
-        for name, count in _not_finite_in(one, contents).items()
+        f"{printable(lstm.prefix)}{name}: {count} values that are not finite"
+        for lstm in one.found
+        for name, count in _not_finite_in(lstm, contents).items()
     ]
+    notes += notes_on(one.found, contents.metadata)
+    if one.found:
+        notes += some([other.sentence() for other in one.others], "layers")
+        notes += [passed_over(one)] * bool(one.of_optimizers)
     unreadable = [
         f"not read: {printable(name)}, {printable(reason)}"
         for name, reason in contents.unreadable.items()
     ]
     names = {_MANGLED.sub("", name) for name in contents.unknown}
     unknown = [printable(name, 80) for name in sorted(names)]
-    return notes + _some(unreadable, "tensors") + _classes(unknown)
-
-
-def _some(lines: list[str], what: str) -> list[str]:
-    more = len(lines) - _MOST_LINES
-    rest = [f"and {more} {what} more"] if more > 0 else []
-    return lines[:_MOST_LINES] + rest
+    return notes + some(unreadable, "tensors") + _classes(unknown)
 
 
 def _classes(names: list[str]) -> list[str]:
     if not names:
         return []
-    listed = _some(names, "classes")
+    listed = some(names, "classes")
     return [f"not imported, {len(names)} unknown classes: {', '.join(listed)}"]
 
 
@@ -182,15 +183,16 @@ def _not_finite(array: np.ndarray) -> int:
     return sum(int(part.size - np.isfinite(part).sum()) for part in parts)
 
 
-def _report(
-    file: str, contents: Contents, found: list[Found], broken: list[Broken]
-) -> dict[str, Any]:
+def _report(file: str, contents: Contents, one: Search) -> dict[str, Any]:
     """Everything there is to say, as plain values."""
     return {
         "file": file,
         "format": contents.format.words,
-        "lstms": [_lstm_report(one, contents) for one in found],
-        "not_whole": [vars(one) for one in broken],
+        "lstms": [_lstm_report(lstm, contents) for lstm in one.found],
+        "not_whole": [vars(lstm) for lstm in one.broken],
+        "others": [vars(other) for other in one.others],
+        "of_optimizers": one.of_optimizers,
+        "metadata": contents.metadata,
         "tensors": {
             name: {"shape": list(array.shape), "dtype": array.dtype.name}
             for name, array in contents.tensors.items()
@@ -208,4 +210,5 @@ def _lstm_report(one: Found, contents: Contents) -> dict[str, Any]:
         "dtype": _types(one),
         "parameters": _parameter_count(one),
         "not_finite": _not_finite_in(one, contents),
+        "notes": one.notes,
     }

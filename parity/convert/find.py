@@ -1,81 +1,39 @@
 """LSTMs among the tensors of a larger model, found by torch's names."""
 
-import re
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import lstm_jax
+import numpy as np
+
+from parity.convert.found import Broken, Found, Layer, Other, layers_in
+from parity.files.read import read
+from parity.frameworks.sources import tensors_of
+from parity.names.keys import flat
+from parity.names.prefixes import is_of_optimizer, listed, matching
+from parity.names.stored import Plain, plain
 from parity.show import printable
 
-_STARTS = re.compile("weight_|bias_")
-_LONGEST = len("weight_ih_l9999_reverse")
-# What DataParallel and torch.compile put into names; a prefix may leave them out.
-_WRAPPERS = {"module", "_orig_mod"}
-# Below one of these names are moments and copies for an optimizer, not weights.
-_OPTIMIZERS = re.compile(r"(optim|optimizers?|opt)(_states?)?(_dict)?|exp_avg(_sq)?")
 
-
-@dataclass(frozen=True)
-class Found:
-    """An LSTM or LSTMCell in a file: where it is, and its parameters by short name."""
-
-    prefix: str
-    kind: str
-    params: dict[str, Any]
-    spec: lstm_jax.LSTMSpec
-
-    @property
-    def lstm_params(self) -> dict[str, Any]:
-        """The parameters as `lstm_jax.lstm` takes them: a cell is one layer."""
-        end = "_l0" if self.kind == "LSTMCell" else ""
-        return {f"{name}{end}": value for name, value in self.params.items()}
-
-    @property
-    def title(self) -> str:
-        """Which it is, for a reader."""
-        return f"{self.kind} at {printable(repr(self.prefix))}"
-
-    def sizes(self) -> str:
-        """Sizes and flags, for a reader."""
-        spec = self.spec
-        parts = [f"{spec.input_size} -> {spec.hidden_size}"]
-        if spec.proj_size:
-            parts.append(f"projected to {spec.proj_size}")
-        if spec.num_layers > 1:
-            parts.append(f"{spec.num_layers} layers")
-        parts += ["bidirectional"] * spec.bidirectional + ["no bias"] * (not spec.bias)
-        return ", ".join(parts)
-
-
-@dataclass(frozen=True)
-class Broken:
-    """An LSTM or LSTMCell that is not whole: where it is, and what is wrong."""
-
-    prefix: str
-    kind: str
-    reason: str
-
-    def sentence(self) -> str:
-        """What is wrong, for a reader."""
-        return f"{self.kind} at {self.prefix!r}: {self.reason}"
-
-
-def find_lstms(tensors: Mapping[str, Any], prefix: str | None = None) -> list[Found]:
-    """Every LSTM and LSTMCell among tensors, in the order of their prefixes.
+def find_lstms(source: Any, prefix: str | None = None) -> list[Found]:
+    """Every LSTM and LSTMCell in a file, a module or a mapping, sorted by prefix.
 
     A GRU and a plain RNN are passed over: they have the same names, but three gates or
-    one. What an optimizer keeps for an LSTM is passed over too.
+    one. What an optimizer keeps for an LSTM is passed over too, unless the prefix names
+    the optimizer. A weight that is stored under dropout, weight norm or pruning is made
+    of its parts, and `notes` says so.
 
     Args:
-        tensors: Names to arrays of any framework.
-        prefix: Look only at this prefix; None means everywhere. Its last dot, and the
-            names that `DataParallel` and `torch.compile` add, may be left out.
+        source: Names to arrays of any framework, a torch module, or the path of a file.
+        prefix: Look only at this prefix; None means everywhere. Its last dot, what
+            comes before it, and the names that wrappers add may be left out.
 
     Returns:
         The LSTMs.
 
     Raises:
+        TypeError: If the source is none of these.
         ValueError: If one is not whole, or its shapes do not fit together.
 
     Example:
@@ -84,86 +42,119 @@ def find_lstms(tensors: Mapping[str, Any], prefix: str | None = None) -> list[Fo
         >>> [(found.prefix, found.kind) for found in find_lstms(tensors)]
         [('encoder.', 'LSTM')]
     """
-    found, broken = survey(tensors, prefix)
+    found, broken = survey(_tensors_in(source), prefix)
     if broken:
         raise ValueError(broken[0].sentence())
-    return found
+    return [_copied(one) for one in found] if _is_path(source) else found
 
 
 def survey(
     tensors: Mapping[str, Any], prefix: str | None = None
 ) -> tuple[list[Found], list[Broken]]:
     """The LSTMs and LSTMCells that are whole, as in `find_lstms`, and the others."""
-    groups = _at(_grouped(tensors), prefix)
-    ones = [_whole_or_not(*key, groups[key]) for key in sorted(groups)]
-    whole = [one for one in ones if isinstance(one, Found)]
-    return whole, [one for one in ones if isinstance(one, Broken)]
+    one = search(tensors, prefix)
+    return one.found, one.broken
+
+
+@dataclass(frozen=True)
+class Search:
+    """What was found among tensors at a prefix, and what was not looked for.
+
+    `elsewhere` and `of_optimizers` are prefixes of LSTMs that were passed over: they
+    are not where the prefix is, or below an optimizer. `plain` has all tensors, in
+    which each weight is one array.
+    """
+
+    plain: Plain
+    found: list[Found]
+    broken: list[Broken]
+    others: list[Other]
+    elsewhere: list[str]
+    of_optimizers: list[str]
+
+
+def search(tensors: Mapping[str, Any], prefix: str | None = None) -> Search:
+    """Look for LSTMs everywhere, or at one prefix."""
+    whole = plain(tensors)
+    ones = layers_in(whole)
+    places = [one.prefix for one in ones]
+    models = [place for place in places if not is_of_optimizer(place)]
+    meant = models if prefix is None else matching(prefix, places)
+    there = [one for one in ones if one.prefix in meant]
+    return Search(
+        whole,
+        found=[one for one in there if isinstance(one, Found)],
+        broken=[one for one in there if isinstance(one, Broken)],
+        others=[one for one in there if isinstance(one, Other)],
+        elsewhere=_lstms_at(ones, set(models) - set(meant)),
+        of_optimizers=_lstms_at(ones, set(places) - set(models) - set(meant)),
+    )
 
 
 def nothing_found(
     where: str, source: Any, tensors: Mapping[str, Any], prefix: str | None
 ) -> str:
     """The sentence for a file without an LSTM, or without one at a prefix."""
-    at = "" if prefix is None else f" at prefix {prefix!r}"
-    names = ", ".join(printable(name, 60) for name in sorted(tensors)[:6])
-    return (
-        f"{where}: {source} must hold an LSTM{at}: weights named as in torch, "
-        f"weight_ih_l0 or weight_ih. It holds {names or 'nothing'}. Give another file "
-        "or prefix."
+    at = "" if prefix is None else f" at prefix {printable(repr(prefix), 60)}"
+    one = search(tensors, prefix)
+    reason = why_nothing(one)
+    if not reason:
+        reason = "weights named as in torch, weight_ih_l0 or weight_ih. It holds "
+        reason += names_in(tensors)
+    cure = "Give another file or prefix."
+    if one.elsewhere or one.of_optimizers:
+        cure = "Give one of these prefixes."
+    return f"{where}: {source} must hold an LSTM{at}: {reason}. {cure}"
+
+
+def why_nothing(one: Search) -> str:
+    """Why there is no LSTM: what is there in its place; empty if nothing is."""
+    reasons = [other.sentence() for other in one.others[:3]]
+    more = len(one.others) - len(reasons)
+    reasons += [f"{more} more are no LSTMs either"] if more > 0 else []
+    if one.elsewhere:
+        reasons.append(f"its LSTMs are at {listed(one.elsewhere)}")
+    if one.of_optimizers:
+        reasons.append(passed_over(one))
+    return "; ".join(reasons)
+
+
+def passed_over(one: Search) -> str:
+    """What is said of LSTMs below an optimizer."""
+    return f"passed over as an optimizer's: {listed(one.of_optimizers)}"
+
+
+def names_in(tensors: Mapping[str, Any], most: int = 6) -> str:
+    """The first names of tensors, for a sentence."""
+    names = sorted(tensors)
+    shown = ", ".join(printable(name, 60) for name in names[:most])
+    more = len(names) - most
+    return (shown or "nothing") + (f" and {more} more" if more > 0 else "")
+
+
+def _lstms_at(ones: Iterable[Layer], places: set[str]) -> list[str]:
+    """The places that are of an LSTM."""
+    return [
+        one.prefix for one in ones if isinstance(one, Found) and one.prefix in places
+    ]
+
+
+def _is_path(source: Any) -> bool:
+    return isinstance(source, str | os.PathLike)
+
+
+def _copied(one: Found) -> Found:
+    """The same, but for a file, which it needs no more."""
+    return replace(one, params={n: np.array(a) for n, a in one.params.items()})
+
+
+def _tensors_in(source: Any) -> Mapping[str, Any]:
+    """The tensors of what `find_lstms` is given."""
+    if _is_path(source):
+        return read(source).tensors
+    tensors = (
+        flat(source)
+        if isinstance(source, Mapping)
+        else tensors_of("find_lstms", source)
     )
-
-
-_Groups = dict[tuple[str, str], dict[str, Any]]
-
-
-def _grouped(tensors: Mapping[str, Any]) -> _Groups:
-    """Parameters by short name, under the prefix and kind of their LSTM."""
-    groups: _Groups = {}
-    for name in tensors:
-        prefix, kind, short = _key_of(str(name))
-        if kind and not any(map(_OPTIMIZERS.fullmatch, prefix.split("."))):
-            groups.setdefault((prefix, kind), {})[short] = tensors[name]
-    return {key: group for key, group in groups.items() if not _has_other_gates(group)}
-
-
-def _key_of(name: str) -> tuple[str, str, str]:
-    """Prefix, kind and short name of a parameter; no kind if it is of no LSTM."""
-    for match in _STARTS.finditer(name, max(0, len(name) - _LONGEST)):
-        prefix, short = name[: match.start()], name[match.start() :]
-        if lstm_jax.LSTMSpec.parse_key(short):
-            return prefix, "LSTM", short
-        if lstm_jax.LSTMSpec.parse_key(f"{short}_l0"):
-            return prefix, "LSTMCell", short
-    return "", "", name
-
-
-def _at(groups: _Groups, prefix: str | None) -> _Groups:
-    """Those at exactly this prefix; if there are none, wrappers' names do not count."""
-    if prefix is None:
-        return groups
-    prefix = f"{prefix}." if prefix and not prefix.endswith(".") else prefix
-    exact = {key: group for key, group in groups.items() if key[0] == prefix}
-    parts = _without_wrappers(prefix)
-    bare = {key: groups[key] for key in groups if _without_wrappers(key[0]) == parts}
-    return exact or bare
-
-
-def _without_wrappers(prefix: str) -> list[str]:
-    return [part for part in prefix.split(".") if part not in _WRAPPERS]
-
-
-def _has_other_gates(params: Mapping[str, Any]) -> bool:
-    """Whether it is a GRU, with three gates, or a plain RNN, with one."""
-    for name, array in params.items():
-        if name.startswith("weight_hh") and len(array.shape) == 2:
-            rows, columns = array.shape
-            return rows in (columns, 3 * columns)
-    return False
-
-
-def _whole_or_not(prefix: str, kind: str, params: dict[str, Any]) -> Found | Broken:
-    one = Found(prefix, kind, params, lstm_jax.LSTMSpec(input_size=0, hidden_size=0))
-    try:
-        return replace(one, spec=lstm_jax.spec_of(one.lstm_params))
-    except ValueError as error:
-        return Broken(prefix, kind, str(error).removeprefix("spec_of: "))
+    return {name: array for name, array in tensors.items() if hasattr(array, "shape")}

@@ -103,7 +103,7 @@ def there(tmp_path, monkeypatch):
 def test_every_command_runs(there):
     lines = [line for block in blocks("") for line in block.splitlines()]
     commands = [line for line in lines if line.startswith("python -m parity ")]
-    assert len(commands) == 7
+    assert len(commands) == 9
     for line in commands:
         words = shlex.split(line, comments=True)[3:]
         assert main([*words, "--force"] if words[0] == "convert" else words) == 0

@@ -30,6 +30,7 @@ FLOORS = {
         ("verify",),
         ("convert",),
         ("frameworks", "report", "files"),
+        ("names",),
         ("judge", "arrays", "machine"),
         ("show",),
     ),

@@ -8,6 +8,7 @@ from jaxtyping import Array
 import lstm_jax
 from parity.arrays import array_of, numpy_of, tensor_of
 from parity.frameworks.framework import Derived, Outputs
+from parity.frameworks.sources import module_at, part_at, tensors_of
 
 if TYPE_CHECKING:
     import torch
@@ -19,13 +20,16 @@ def from_torch(source: Any, *, prefix: str = "") -> Any:
     """Torch's weights in JAX, bit for bit.
 
     A module comes back as a module, a state dict as a flat mapping that
-    `lstm_jax.lstm` takes. The source is copied, never changed.
+    `lstm_jax.lstm` takes. The source is copied, never changed. A weight that is stored
+    in parts, under weight norm, pruning or dropout, comes back as one array; a
+    module's under any parametrization, as it is in evaluation.
 
     Args:
         source: `torch.nn.LSTM`, `torch.nn.LSTMCell`, the twin of `LSTMModel`, a larger
-            module that has one of them at `prefix`, or a state dict.
-        prefix: Where the LSTM is in a larger model, such as `"encoder.lstm."`, with or
-            without the last dot. From a state dict, the keys that start so are taken.
+            module or wrapper that has one of them at `prefix`, or a state dict.
+        prefix: Where the LSTM is in a larger model, such as `"encoder.lstm."`. Its last
+            dot, what comes before it, and the names that wrappers add may be left out.
+            From a state dict, everything at that place is taken.
 
     Returns:
         `lstm_jax.LSTM`, `LSTMCell` or `LSTMModel`, with the source's `batch_first` and
@@ -34,7 +38,8 @@ def from_torch(source: Any, *, prefix: str = "") -> Any:
     Raises:
         TypeError: If the source is neither a module nor a mapping, or is a module of
             another kind.
-        ValueError: If nothing is at `prefix`, or JAX would round a value.
+        ValueError: If nothing is at `prefix`, several parts may be meant, a weight
+            cannot be made of what is stored, or JAX would round a value.
 
     Example:
         >>> import torch
@@ -46,9 +51,9 @@ def from_torch(source: Any, *, prefix: str = "") -> Any:
         flax#3746 asked for it.
     """
     if isinstance(source, Mapping):
-        return _from_state_dict(source, prefix)
-    module = _submodule(source, prefix)
-    params = _from_state_dict(module.state_dict(), "")
+        return _arrays(part_at(_WHERE, source, prefix))
+    place, module = module_at(_WHERE, source, prefix)
+    params = _arrays(part_at(_WHERE, tensors_of(_WHERE, source), place))
     import torch
 
     if isinstance(module, torch.nn.LSTM):
@@ -99,10 +104,18 @@ def to_torch(source: Any) -> Any:
         state_dict = to_torch(source.params())
         lstm = to_torch(source.lstm)
         return _loaded(LSTMModel(lstm, len(state_dict["fc.bias"])), state_dict)
-    raise TypeError(
+    raise _no_source(source)
+
+
+def _no_source(source: Any) -> TypeError:
+    why, cure = "only these have torch's names", "Give one of these."
+    if hasattr(source, "state_dict"):
+        why, cure = "it is torch's already", "Use it as it is."
+    elif type(source).__module__.startswith("lstm_jax.linen"):
+        why, cure = "its weights are variables", "Use to_torch(variables['params'])."
+    return TypeError(
         f"to_torch: source must be an LSTM, LSTMCell or LSTMModel of lstm_jax, or a "
-        f"mapping, not {type(source).__name__}: it must have torch's names. "
-        "Use to_torch(module.params())."
+        f"mapping, not {type(source).__name__}: {why}. {cure}"
     )
 
 
@@ -146,54 +159,5 @@ def _loaded(module: Any, state_dict: Mapping[str, "torch.Tensor"]) -> Any:
     return module.requires_grad_()
 
 
-def _from_state_dict(source: Mapping[str, Any], prefix: str) -> dict[str, Array]:
-    """The part of a state dict below a prefix."""
-    prefix = f"{prefix}." if prefix and not prefix.endswith(".") else prefix
-    found = {str(name): source[name] for name in source if str(name).startswith(prefix)}
-    if not found:
-        raise ValueError(
-            f"{_WHERE}: prefix={prefix!r} must be where a parameter starts: the state "
-            f"dict has {_listed(source)}. Use another prefix."
-        )
-    return {
-        name.removeprefix(prefix): array_of(name, value)
-        for name, value in found.items()
-    }
-
-
-def _listed(names: Any, most: int = 6) -> str:
-    names = sorted(map(str, names))
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return (", ".join(map(repr, names[:most])) or "nothing") + more
-
-
-def _submodule(source: Any, prefix: str) -> Any:
-    """The LSTM, cell or twin in `source` at `prefix`."""
-    kinds = _kinds(source)
-    path = prefix.strip(".")
-    modules = dict(source.named_modules())
-    module = modules.get(path)
-    if isinstance(module, kinds):
-        return module
-    inside = [
-        f"{name}." for name, m in modules.items() if name and isinstance(m, kinds)
-    ]
-    found = "no module" if module is None else type(module).__name__
-    raise (TypeError if module is not None else ValueError)(
-        f"{_WHERE}: {prefix=} must be an LSTM, LSTMCell or LSTMModel, not {found}: the "
-        f"source has {_listed(inside)}. Use another prefix, or the state dict."
-    )
-
-
-def _kinds(source: Any) -> tuple[type, ...]:
-    """The classes of torch modules that can be read."""
-    if not hasattr(source, "named_modules"):
-        raise TypeError(
-            f"{_WHERE}: source must be a torch module or a state dict, not "
-            f"{type(source).__name__}: weights are read from it. Use its state dict."
-        )
-    import torch
-
-    from parity.frameworks.twin import LSTMModel
-
-    return torch.nn.LSTM, torch.nn.LSTMCell, LSTMModel
+def _arrays(tensors: Mapping[str, Any]) -> dict[str, Array]:
+    return {name: array_of(name, value) for name, value in tensors.items()}

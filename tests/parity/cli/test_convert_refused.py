@@ -35,10 +35,8 @@ BAD = {
         "out."
     ),
     "{src} {tmp}/b.npz --prefix gru": (
-        "convert: {src} must hold an LSTM at prefix 'gru': weights named as in torch, "
-        "weight_ih_l0 or weight_ih. It holds net.head.bias, net.head.weight, "
-        "net.lstm.bias_hh_l0, net.lstm.bias_ih_l0, net.lstm.weight_hh_l0, "
-        "net.lstm.weight_ih_l0. Give another file or prefix."
+        "convert: {src} must hold an LSTM at prefix 'gru': its LSTMs are at "
+        "'net.lstm.', 'net.model.cell.'. Give one of these prefixes."
     ),
     "{src} {tmp}/b.npz --dtype bfloat16": (
         "convert: 'net.lstm.weight_ih_l0' must be of a type of NumPy, not bfloat16: "
@@ -66,6 +64,24 @@ BAD = {
     "{twice} {tmp}/b.npz --prefix lstm": (
         "convert: --prefix lstm must be of one LSTM: there are '_orig_mod.lstm.', "
         "'module.lstm.'. Give one of these."
+    ),
+    "{src} {tmp}/b.npz --no-optimizer": (
+        "convert: --no-optimizer must come with --keep-rest: without it, only LSTMs "
+        "are written. Leave it out."
+    ),
+    "{src} {tmp}/b.npz --strip net --prefix net.lstm": (
+        "convert: --strip must not come with --prefix: the LSTM there has short names "
+        "already. Leave one of them out."
+    ),
+    "{src} {tmp}/b.npz --strip net.gru": (
+        "convert: --strip net.gru must be the start of names, before a dot: there are "
+        "'net.', 'net.lstm.', 'net.model.', 'net.model.cell.'. Give one of these."
+    ),
+    "{parametrized} {tmp}/b.npz --keep-rest --prefix a": (
+        "convert: 'b.weight_hh_l0' is stored under a parametrization, such as "
+        "orthogonal, whose function is not among the weights. Call torch.nn.utils."
+        "parametrize.remove_parametrizations(module, 'b.weight_hh_l0'), and save it "
+        "again."
     ),
     "{climbs} {tmp}/b.npz": (
         "convert: '../x/weight_ih_l0' must be a name within an archive: npz is one. "
@@ -95,6 +111,8 @@ def files_of(tmp_path):
         "both": lstm | {"x": torch.ones(1), "x.y": torch.ones(1)},
         "empty": lstm | {"x": torch.ones(0)},
         "twice": wrapped,
+        "parametrized": {f"a.{n}": a for n, a in lstm.items()}
+        | {"b.parametrizations.weight_hh_l0.original": lstm["weight_hh_l0"]},
         "climbs": {f"../x/{n}": a for n, a in lstm.items()},
     }
     for name, tensors in held.items():

@@ -66,7 +66,11 @@ def test_json_has_all_of_it(checkpoint, tmp_path, capsys):
         "dtype": "float32",
         "parameters": 176,
         "not_finite": {},
+        "notes": {},
     }
+    for more in ("others", "of_optimizers"):
+        assert printed[more] == []
+    assert printed["metadata"] == {}
     assert printed["tensors"]["net.mean"] == {"shape": [3], "dtype": "float32"}
     assert "argparse.Namespace" in printed["unknown_classes"]
 

@@ -10,6 +10,7 @@ from numpy.testing import assert_array_equal
 
 import lstm_jax
 import parity
+from lstm_jax import linen
 from parity.arrays import numpy_of
 from parity.frameworks.twin import LSTMModel as TorchModel
 
@@ -109,21 +110,19 @@ def test_an_lstm_in_a_larger_model_is_found_by_prefix():
         _ = parity.from_torch(outer)
     assert str(caught.value) == (
         "from_torch: prefix='' must be an LSTM, LSTMCell or LSTMModel, not ModuleDict: "
-        "the source has 'encoder.rnn.'. Use another prefix, or the state dict."
+        "the source has 'encoder.rnn.'. Use one of these as the prefix."
     )
     with pytest.raises(ValueError, match="nowhere") as caught:
         _ = parity.from_torch(outer, prefix="nowhere.")
     assert str(caught.value) == (
         "from_torch: prefix='nowhere.' must be an LSTM, LSTMCell or LSTMModel, not no "
-        "module: the source has 'encoder.rnn.'. Use another prefix, or the state dict."
+        "module: the source has 'encoder.rnn.'. Use one of these as the prefix."
     )
     with pytest.raises(ValueError, match="nowhere") as caught:
         _ = parity.from_torch(outer.state_dict(), prefix="nowhere.")
     assert str(caught.value) == (
-        "from_torch: prefix='nowhere.' must be where a parameter starts: the state "
-        "dict has 'encoder.rnn.bias_hh_l0', 'encoder.rnn.bias_ih_l0', "
-        "'encoder.rnn.weight_hh_l0', 'encoder.rnn.weight_ih_l0', 'head.bias', "
-        "'head.weight'. Use another prefix."
+        "from_torch: prefix='nowhere.' must be where a part of the state dict starts: "
+        "it has an LSTM at 'encoder.rnn.'. Use one of these."
     )
 
 
@@ -144,7 +143,7 @@ def test_what_is_no_source_is_refused(no_jaxtyping):
         _ = parity.to_torch(torch.nn.LSTM(5, 4))
     assert str(caught.value) == (
         "to_torch: source must be an LSTM, LSTMCell or LSTMModel of lstm_jax, or a "
-        "mapping, not LSTM: it must have torch's names. Use to_torch(module.params())."
+        "mapping, not LSTM: it is torch's already. Use it as it is."
     )
 
 
@@ -205,3 +204,72 @@ def test_a_prefix_of_a_state_dict_needs_no_last_dot():
     for prefix in ("rnn", "rnn."):
         found = parity.from_torch(tensors, prefix=prefix)
         assert_same_bits(found, {"weight_ih": torch.ones(2, 3)})
+
+
+def refused(error, call, *arguments, **options):
+    """What a call says of what it cannot take."""
+    with pytest.raises(error) as caught:
+        _ = call(*arguments, **options)
+    return str(caught.value)
+
+
+def test_what_holds_no_numbers_is_refused_with_what_gives_them():
+    plain = "must be a plain tensor, not one that is"
+    lstm = torch.nn.LSTM(5, 4)
+    assert refused(ValueError, parity.from_torch, lstm.to("meta")) == (
+        f"from_torch: weight_ih_l0 {plain} on `meta`, without numbers: its numbers are "
+        "copied. Load weights into the module first."
+    )
+    sparse = torch.eye(3).to_sparse()
+    assert refused(ValueError, parity.from_torch, {"x": sparse}) == (
+        f"from_torch: x {plain} sparse: its numbers are copied. Use its to_dense()."
+    )
+    assert_same_bits(parity.from_torch({"x": sparse.to_dense()}), {"x": torch.eye(3)})
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_quantised_module_is_refused_as_one():
+    quantised = torch.ao.quantization.quantize_dynamic(
+        torch.nn.ModuleDict({"lstm": torch.nn.LSTM(5, 4)}), {torch.nn.LSTM}
+    )
+    assert refused(TypeError, parity.from_torch, quantised, prefix="lstm") == (
+        "from_torch: prefix='lstm' must be an LSTM, LSTMCell or LSTMModel, not a "
+        "quantised LSTM: its weights are rounded integers. Give the module before that."
+    )
+
+
+def test_what_to_torch_cannot_take_has_a_cure():
+    start = "to_torch: source must be an LSTM, LSTMCell or LSTMModel of lstm_jax, or a "
+    assert refused(TypeError, parity.to_torch, nnx.Linear(2, 2, rngs=nnx.Rngs(0))) == (
+        f"{start}mapping, not Linear: only these have torch's names. Give one of these."
+    )
+    module = linen.LSTM(5, 4)
+    assert refused(TypeError, parity.to_torch, module) == (
+        f"{start}mapping, not LSTM: its weights are variables. Use "
+        "to_torch(variables['params'])."
+    )
+    variables = {"params": parity.from_torch(torch.nn.LSTM(5, 4)).params()}
+    assert len(parity.to_torch(variables["params"])) == 4
+
+
+def test_a_path_is_sent_to_what_reads_it(tmp_path):
+    path = tmp_path / "a.safetensors"
+    parity.write_tensors(torch.nn.LSTM(5, 4), path)
+    said = refused(TypeError, parity.from_torch, str(path))
+    assert said == (
+        "from_torch: source must be a torch module or a state dict, not str: weights "
+        "are read from it. Use parity.read_tensors(path)."
+    )
+    assert len(parity.from_torch(parity.read_tensors(path))) == 4
+    said = refused(TypeError, parity.write_tensors, str(path), path)
+    assert said == (
+        "write_tensors: source must be a mapping of names to arrays, or a module, not "
+        "str: each array is written under its name. Use parity.read_tensors for a file."
+    )
+
+
+def test_a_module_without_an_lstm_is_refused():
+    assert refused(TypeError, parity.from_torch, torch.nn.Linear(2, 2)) == (
+        "from_torch: prefix='' must be an LSTM, LSTMCell or LSTMModel, not Linear: "
+        "there is none in the source. Give a module with one."
+    )
