@@ -215,9 +215,11 @@ def carried_shapes(jaxpr: Any) -> Iterator[tuple[int, ...]]:
     """Shapes of everything that a scan within a jaxpr carries from step to step."""
     for equation in jaxpr.eqns:
         if equation.primitive.name == "scan":
-            first = equation.params["num_consts"]
-            carried = equation.invars[first : first + equation.params["num_carry"]]
-            yield from (variable.aval.shape for variable in carried)
+            (body,) = jaxprs_in_params(equation.params)
+            pairs = zip(equation.outvars, body.outvars, strict=True)
+            shapes = [(whole.aval.shape, step.aval.shape) for whole, step in pairs]
+            # What is not carried is stacked: it has one axis more than at a step.
+            yield from (whole for whole, step in shapes if whole == step)
         for inner in jaxprs_in_params(equation.params):
             yield from carried_shapes(inner)
 
