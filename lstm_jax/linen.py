@@ -55,6 +55,7 @@ class LSTM(linen.Module):
         remat: Steps between the states kept for the backward pass, see `lstm_jax.lstm`.
         truncate: Steps between cuts of the state's gradient, see `lstm_jax.lstm`.
         backend: See `lstm_jax.backends.explain`.
+        deterministic: Whether dropout is left out, where the call does not say.
 
     Raises:
         ValueError: At `init` or `apply`, if a size is out of range.
@@ -67,8 +68,8 @@ class LSTM(linen.Module):
         ((7, 5, 4), (2, 5, 4), ['weight_ih_l0', 'weight_hh_l0'])
 
     References:
-        `torch.nn.LSTM`, whose defaults these are. Differs in that dropout acts unless
-        `deterministic` is passed: there is no train or eval mode to forget.
+        `torch.nn.LSTM`, whose defaults these are. Dropout acts unless `deterministic`
+        says otherwise, as `flax.linen.Dropout`'s, here or in the call.
     """
 
     input_size: int
@@ -86,6 +87,7 @@ class LSTM(linen.Module):
     remat: int | str | None = None
     truncate: int | None = None
     backend: str | Backend = "auto"
+    deterministic: bool | None = None
 
     @classmethod
     def from_params(cls, params: Mapping[str, AnyArray], **options: Any) -> "LSTM":
@@ -94,16 +96,16 @@ class LSTM(linen.Module):
         Args:
             params: Torch's names to arrays; sizes, layers, directions, biases and
                 projection are read off them.
-            **options: `batch_first`, `dropout`, `variational`, `dtype`,
-                `param_dtype` (None given: that of the parameters), `precision`,
-                `remat`, `truncate`, `backend`.
+            **options: `batch_first`, `dropout`, `deterministic`, `variational`,
+                `dtype`, `param_dtype` (None given: that of the parameters),
+                `precision`, `remat`, `truncate`, `backend`.
 
         Raises:
             ValueError: If the keys and shapes are not those of one LSTM.
             TypeError: If a value is not a floating array, or an option is unknown.
         """
         where = f"linen.{cls.__name__}.from_params"
-        known = f"batch_first dropout param_dtype {_OPTIONS}"
+        known = f"batch_first dropout deterministic param_dtype {_OPTIONS}"
         _checks.check_known(where, options, f"{known} name parent")
         arrays = _checks.read_params(where, params)
         sizes = _checks.read_spec(where, arrays).constructor_arguments()
@@ -132,7 +134,7 @@ class LSTM(linen.Module):
         lengths: Lengths | None = None,
         resets: Resets | None = None,
         reset_state: StateLike | None = None,
-        deterministic: bool = False,
+        deterministic: bool | None = None,
     ) -> tuple[Outputs, LSTMState]:
         """Run over a sequence, see `lstm_jax.lstm` for the arrays.
 
@@ -142,7 +144,8 @@ class LSTM(linen.Module):
             lengths: Steps of each row, shape `*B`; None means T.
             resets: True where a row starts anew before the step.
             reset_state: The state after a reset; None means zeros.
-            deterministic: Whether dropout is left out. Where it acts, `apply` needs
+            deterministic: Whether dropout is left out; None means as the module's
+                own `deterministic` says. Where it acts, `apply` needs `rngs=key` or
                 `rngs={"dropout": key}`.
 
         Returns:
@@ -152,8 +155,9 @@ class LSTM(linen.Module):
             ValueError: If shapes do not fit, or dropout has no key.
             TypeError: If an argument is not an array of the right kind.
         """
-        active = not deterministic and self.dropout > 0 and self.num_layers > 1
-        if active and not self.has_rng("dropout"):
+        fixed = self.deterministic if deterministic is None else deterministic
+        active = not fixed and self.dropout > 0 and self.num_layers > 1
+        if active and not (self.has_rng("dropout") or self.has_rng("params")):
             raise ValueError(
                 "linen.LSTM: rngs must have a key named 'dropout': dropout acts "
                 "between the layers. Use apply(..., rngs={'dropout': key}), or "

@@ -31,6 +31,7 @@ class LSTMModel(nnx.Module):
         dtype: Type of the products; None means that of parameters and inputs together.
         param_dtype: Type of the parameters.
         precision: Of the products, see `lstm_jax.lstm`.
+        deterministic: Whether dropout is left out, where the call does not say.
         rngs: Source of the initial parameters, stream `params`.
 
     Raises:
@@ -61,6 +62,7 @@ class LSTMModel(nnx.Module):
         dtype: DTypeLike | None = None,
         param_dtype: DTypeLike = jnp.float32,
         precision: Precision = None,
+        deterministic: bool = False,
         rngs: nnx.Rngs,
     ) -> None:
         sizes = Sizes(input_size, hidden_size, num_layers, proj_size)
@@ -72,6 +74,7 @@ class LSTMModel(nnx.Module):
             dtype=dtype,
             param_dtype=param_dtype,
             precision=precision,
+            deterministic=deterministic,
             rngs=rngs,
         )
         features = self.lstm.spec.output_size * self.lstm.spec.num_directions
@@ -83,14 +86,14 @@ class LSTMModel(nnx.Module):
 
         Args:
             params: The names of the torch twin to arrays.
-            **options: `dropout`, `dtype`, `precision`.
+            **options: `dropout`, `deterministic`, `dtype`, `precision`.
 
         Raises:
             ValueError: If the keys and shapes are not those of one model.
             TypeError: If a value is not a floating array, or an option is unknown.
         """
         where = f"{cls.__name__}.from_params"
-        _checks.check_known(where, options, "dropout dtype precision")
+        _checks.check_known(where, options, "dropout deterministic dtype precision")
         arrays = _checks.read_params(where, params)
         _checks.refuse_keys(
             where,
@@ -134,7 +137,7 @@ class LSTMModel(nnx.Module):
         xs: Inputs,
         *,
         lengths: Lengths | None = None,
-        deterministic: bool = False,
+        deterministic: bool | None = None,
         rngs: Rngs | None = None,
     ) -> Float[Array, "... O"]:
         """Predict from each sequence.
@@ -143,8 +146,10 @@ class LSTMModel(nnx.Module):
             xs: Inputs, `(*B, T, I)` with T at least 1.
             lengths: Steps of each row, shape `*B`; None means T. The last step is then
                 the row's own; a row of length 0 has an output of zeros.
-            deterministic: Whether dropout is left out.
-            rngs: A key, or an `nnx.Rngs` (stream `dropout`), where dropout acts.
+            deterministic: Whether dropout is left out; None means as the module's
+                own `deterministic` says.
+            rngs: Where dropout acts, a key, an `nnx.RngStream`, or an `nnx.Rngs`
+                (stream `dropout`).
 
         Returns:
             Predictions, `(*B, O)`.

@@ -52,6 +52,7 @@ class LSTM(WithParams):
         remat: Steps between the states kept for the backward pass, see `lstm_jax.lstm`.
         truncate: Steps between cuts of the state's gradient, see `lstm_jax.lstm`.
         backend: See `lstm_jax.backends.explain`.
+        deterministic: Whether dropout is left out, where the call does not say.
         rngs: Source of the initial parameters, stream `params`.
 
     Raises:
@@ -65,8 +66,8 @@ class LSTM(WithParams):
         ((7, 5, 4), (2, 5, 4), ['weight_ih_l0', 'weight_hh_l0'])
 
     References:
-        `torch.nn.LSTM`, whose defaults these are. Differs in that dropout acts unless
-        `deterministic` is passed: there is no train or eval mode to forget.
+        `torch.nn.LSTM`, whose defaults these are; `flax.nnx.Dropout`, whose
+        `deterministic` this is: `eval()`, `train()` and `nnx.view` set it.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class LSTM(WithParams):
         remat: int | str | None = None,
         truncate: int | None = None,
         backend: str | backends.Backend = "auto",
+        deterministic: bool = False,
         rngs: nnx.Rngs,
     ) -> None:
         sizes = Sizes(input_size, hidden_size, num_layers, proj_size)
@@ -97,6 +99,7 @@ class LSTM(WithParams):
         _checks.check_remat("LSTM", remat)
         _checks.check_truncate("LSTM", truncate, self.spec)
         backends.check_backend("LSTM", backend)
+        _checks.check_flag("LSTM", "deterministic", deterministic)
         self.batch_first = batch_first
         self.dropout = dropout
         self.dtype = _checks.dtype("LSTM", "dtype", dtype)
@@ -105,6 +108,7 @@ class LSTM(WithParams):
         self.remat = remat
         self.truncate = truncate
         self.backend = backend
+        self.deterministic = deterministic
         key = params_key("LSTM", rngs)
         self._set(draw_params(key, self.spec, Draws(param_dtype)))
 
@@ -115,15 +119,15 @@ class LSTM(WithParams):
         Args:
             params: Torch's names to arrays; sizes, layers, directions, biases and
                 projection are read off them.
-            **options: `batch_first`, `dropout`, `variational`, `dtype`,
-                `precision`, `remat`, `truncate`, `backend`.
+            **options: `batch_first`, `dropout`, `deterministic`, `variational`,
+                `dtype`, `precision`, `remat`, `truncate`, `backend`.
 
         Raises:
             ValueError: If the keys and shapes are not those of one LSTM.
             TypeError: If a value is not a floating array, or an option is unknown.
         """
         where = f"{cls.__name__}.from_params"
-        known = f"batch_first dropout {_OPTIONS}"
+        known = f"batch_first dropout deterministic {_OPTIONS}"
         _checks.check_known(where, options, known)
         arrays = _checks.read_params(where, params)
         spec = _checks.read_spec(where, arrays)
@@ -144,7 +148,7 @@ class LSTM(WithParams):
         lengths: Lengths | None = None,
         resets: Resets | None = None,
         reset_state: StateLike | None = None,
-        deterministic: bool = False,
+        deterministic: bool | None = None,
         rngs: Rngs | None = None,
     ) -> tuple[Outputs, LSTMState]:
         """Run over a sequence, see `lstm_jax.lstm` for the arrays.
@@ -155,8 +159,10 @@ class LSTM(WithParams):
             lengths: Steps of each row, shape `*B`; None means T.
             resets: True where a row starts anew before the step.
             reset_state: The state after a reset; None means zeros.
-            deterministic: Whether dropout is left out.
-            rngs: A key, or an `nnx.Rngs` (stream `dropout`), where dropout acts.
+            deterministic: Whether dropout is left out; None means as the module's
+                own `deterministic` says.
+            rngs: Where dropout acts, a key, an `nnx.RngStream`, or an `nnx.Rngs`
+                (stream `dropout`).
 
         Returns:
             Outputs of the last layer, and the state after each row's last step.
@@ -165,7 +171,8 @@ class LSTM(WithParams):
             ValueError: If shapes do not fit, or dropout has no `rngs`.
             TypeError: If an argument is not an array of the right kind.
         """
-        active = not deterministic and self.dropout > 0 and self.spec.num_layers > 1
+        fixed = self.deterministic if deterministic is None else deterministic
+        active = not fixed and self.dropout > 0 and self.spec.num_layers > 1
         return lstm(
             self.params(),
             xs,
@@ -210,6 +217,15 @@ class LSTM(WithParams):
         """The state of zeros that a call without one starts from."""
         batch = _checks.check_batch_shape("LSTM.initial_state", batch_shape)
         return zero_state(self.spec, batch, self.dtype or self.dtype_of_params())
+
+    def set_view(self, deterministic: bool | None = None) -> None:
+        """Set the mode of a copy that `nnx.view` makes.
+
+        Args:
+          deterministic: Whether dropout is left out.
+        """  # `nnx.view_info` reads the argument at an indentation of two
+        if deterministic is not None:
+            self.deterministic = deterministic
 
     def _options(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in _OPTIONS.split()}

@@ -9,7 +9,7 @@ from jaxtyping import Array
 from lstm_jax import _checks
 from lstm_jax._types import AnyArray
 
-Rngs = nnx.Rngs | Array
+Rngs = nnx.Rngs | nnx.RngStream | Array
 
 
 class WithParams(nnx.Module):
@@ -65,6 +65,8 @@ def dropout_key(where: str, rngs: Rngs | None) -> Array | None:
             f"{where}: rngs must be a key or nnx.Rngs: dropout acts between the "
             "layers. Use rngs=jax.random.key(seed), or deterministic=True to evaluate."
         )
+    if isinstance(rngs, nnx.RngStream):
+        return rngs()
     if not isinstance(rngs, nnx.Rngs):
         _checks.check_key(where, "rngs", rngs)
         return rngs

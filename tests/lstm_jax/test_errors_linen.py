@@ -96,8 +96,8 @@ LINEN: list[Row] = [
         lambda: linen.LSTM.from_params(PARAMS, num_layers=2),
         TypeError,
         "linen.LSTM.from_params: options must be among batch_first, dropout, "
-        "param_dtype, dtype, precision, variational, remat, truncate, backend, name, "
-        "parent, not num_layers: " + OTHERS,
+        "deterministic, param_dtype, dtype, precision, variational, remat, truncate, "
+        "backend, name, parent, not num_layers: " + OTHERS,
     ),
     (
         lambda: linen.LSTM(5, 4).initial_state(3),  # pyright: ignore[reportArgumentType]

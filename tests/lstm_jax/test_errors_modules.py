@@ -57,13 +57,16 @@ MODULES: list[Row] = [
             f"{STEPS}"
         ),
     ),
-    (
-        with_module(batch_first=1),
-        TypeError,
+    *(
         (
-            "LSTM: batch_first must be True or False, not int: it is a flag. "
-            "Use one of them."
-        ),
+            with_module(**{flag: 1}),
+            TypeError,
+            (
+                f"LSTM: {flag} must be True or False, not int: it is a flag. "
+                "Use one of them."
+            ),
+        )
+        for flag in ("batch_first", "deterministic")
     ),
     (
         with_module(dtype="int8"),
@@ -122,8 +125,9 @@ MODULES: list[Row] = [
         lambda: LSTM.from_params(PARAMS, hidden_size=3),
         TypeError,
         (
-            "LSTM.from_params: options must be among batch_first, dropout, dtype, "
-            "precision, variational, remat, truncate, backend, not hidden_size: "
+            "LSTM.from_params: options must be among batch_first, dropout, "
+            "deterministic, dtype, precision, variational, remat, truncate, backend, "
+            "not hidden_size: "
             f"{OTHERS}"
         ),
     ),
@@ -340,8 +344,8 @@ MODELS: list[Row] = [
         lambda: LSTMModel.from_params(MODEL, output_size=3),
         TypeError,
         (
-            "LSTMModel.from_params: options must be among dropout, dtype, precision, "
-            f"not output_size: {OTHERS}"
+            "LSTMModel.from_params: options must be among dropout, deterministic, "
+            f"dtype, precision, not output_size: {OTHERS}"
         ),
     ),
 ]
