@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax import export
 from jaxtyping import Array, Bool, Float, Integer, Shaped
 
 AnyArray = Array | np.ndarray
@@ -36,6 +37,52 @@ class LSTMState(NamedTuple):
     h: Float[Array, "..."]
     c: Float[Array, "..."]
 
+    __array_ufunc__ = None  # an array of NumPy times a state comes to `__rmul__`
+
+    def __mul__(self, factor: Any) -> Any:
+        """Refuse: a tuple's `*` repeats its fields."""
+        raise TypeError(
+            f"LSTMState: the factor must not be {type(factor).__name__}: a tuple's "
+            "product repeats its fields. Use jax.tree.map(lambda a: a * factor, state)."
+        )
+
+    __rmul__ = __mul__
+
+    def __hash__(self) -> int:
+        """The hash of the pair, for a state of names or axes."""
+        try:
+            return hash(tuple(self))
+        except TypeError:
+            raise TypeError(
+                "LSTMState: a state must hold what can be hashed, no arrays: somebody "
+                "takes it for an option, as a layer does after an LSTM in "
+                "nnx.Sequential. Put lambda ys, state: ys between the two."
+            ) from None
+
+
+class _Field(jax.tree_util.SequenceKey):
+    """The place of a field in `LSTMState`: `.h` in JAX's words, 0 for Flax's tables."""
+
+    def __str__(self) -> str:
+        return f".{LSTMState._fields[self.idx]}"
+
+
+_FIELDS = _Field(0), _Field(1)
+
+# `nnx.tabulate` takes a named tuple within a tuple for a list, and JAX's names of its
+# fields for places in it.
+jax.tree_util.register_pytree_with_keys(
+    LSTMState,
+    lambda state: (tuple(zip(_FIELDS, state, strict=True)), None),
+    lambda _, fields: LSTMState(*fields),
+    lambda state: (state, None),
+)
+
+
+# The names are part of every exported program that is stored: they stay.
+export.register_namedtuple_serialization(
+    LSTMState, serialized_name="lstm_jax.LSTMState"
+)
 
 StateLike = LSTMState | tuple[AnyArray, AnyArray]
 
@@ -74,6 +121,11 @@ class LayerParams(NamedTuple):
         if self.bias_ih is None or self.bias_hh is None:
             return 0.0
         return self.bias_ih + self.bias_hh
+
+
+export.register_namedtuple_serialization(
+    LayerParams, serialized_name="lstm_jax.LayerParams"
+)
 
 
 class ParamKey(NamedTuple):

@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from jax.experimental import checkify
 from jaxtyping import Array
 
 from lstm_jax import _checks
@@ -81,10 +80,6 @@ def _valid(lengths: Array | None, steps: Any) -> Array | None:
     if lengths is None:
         return None
     lengths = lengths.astype(jnp.int32)
-    checkify.debug_check(
-        jnp.all((lengths >= 0) & (lengths <= steps)),
-        "lstm: lengths must be within 0 and T, they are clamped",
-    )
     times = jnp.arange(steps, dtype=jnp.int32)
     return times.reshape(steps, *(1,) * lengths.ndim) < lengths
 

@@ -209,6 +209,12 @@ class LSTM(linen.Module):
         batch = _checks.check_batch_shape("linen.LSTM.initial_state", batch_shape)
         return zero_state(self.spec, batch, self.dtype or self.param_dtype)
 
+    @property
+    def num_feature_axes(self) -> int:
+        """Refuse: `linen.RNN` asks its cell for it, and a stack is no cell."""
+        # An AttributeError would be replaced by `linen.Module.__getattr__`'s own.
+        raise TypeError(_checks.no_cell("linen.LSTM", "linen.RNN"))
+
     def _options(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in _OPTIONS.split()}
 

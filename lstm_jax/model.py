@@ -188,18 +188,15 @@ class Head(WithParams):
             draw = jax.random.uniform(rngs.params(), shape, minval=-bound, maxval=bound)
             setattr(self, name, nnx.Param(draw.astype(param_dtype)))
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Torch's names of the parameters, and their shapes."""
-        return {
-            "weight": (self.output_size, self.features),
-            "bias": (self.output_size,),
-        }
-
     def __call__(self, x: Float[Array, "... P"]) -> Float[Array, "... O"]:
         """`x @ weight.T + bias`."""
-        params = self.params()
+        params = self._params()
         weight, bias = (params[name].astype(x.dtype) for name in ("weight", "bias"))
         return jnp.matmul(x, weight.T, precision=self.precision) + bias
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        outputs = self.output_size
+        return {"weight": (outputs, self.features), "bias": (outputs,)}
 
 
 def _over(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import export
 from jaxtyping import Array, Float
 
 from lstm_jax import _checks
@@ -46,6 +47,9 @@ class Trace(NamedTuple):
     o: Float[Array, "..."]
     h: Float[Array, "..."]
     c: Float[Array, "..."]
+
+
+export.register_namedtuple_serialization(Trace, serialized_name="lstm_jax.Trace")
 
 
 def trace(

@@ -17,6 +17,7 @@ from lstm_jax._checks.arrays import (
     check_resets as check_resets,
     check_state as check_state,
     floating as floating,
+    no_cell as no_cell,
     shape as shape,
 )
 from lstm_jax._checks.options import (

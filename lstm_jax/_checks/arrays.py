@@ -41,7 +41,8 @@ def as_array(where: str, name: str, value: Any) -> Array:
             f"by NumPy ({error}). Use parity.from_torch."
         ) from error
     try:
-        return jnp.asarray(array)
+        with jax.debug_nans(False):  # padding may be NaN, and is only handed over here
+            return jnp.asarray(array)
     except TypeError:
         raise TypeError(
             f"{where}: {name}.dtype={array.dtype} must be a type of numbers: it enters "
@@ -209,6 +210,14 @@ def check_carry(where: str, carry: Any) -> None:
             f"{where}: carry must be an LSTMState, not {type(carry).__name__}: Flax "
             "orders a bare tuple (c, h), torch (h, c). Use LSTMState(h=h, c=c)."
         )
+
+
+def no_cell(where: str, rnn: str) -> str:
+    """Why a stack is not what Flax's RNN runs, in one sentence."""
+    return (
+        f"{where}: the cell of {rnn} must be a cell: {where} runs over time itself. "
+        "Call it on the whole sequence, or use LSTMCell there."
+    )
 
 
 def check_last_step(where: str, shape_of_ys: tuple) -> None:

@@ -90,12 +90,6 @@ class LSTMCell(WithParams, RNNCellBase):
         module.load_params(arrays)
         return module
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Torch's names of the parameters, and their shapes."""
-        return {
-            name.removesuffix("_l0"): size for name, size in self.spec.shapes().items()
-        }
-
     def __call__(self, carry: LSTMState, x: Input) -> tuple[LSTMState, Outputs]:
         """Flax's call: `(carry, x) -> (carry, y)`.
 
@@ -111,7 +105,7 @@ class LSTMCell(WithParams, RNNCellBase):
             ValueError: If shapes do not fit.
         """
         _checks.check_carry("LSTMCell", carry)
-        state = self.step(x, carry)
+        state = self._step(x, carry)
         return state, state.h
 
     def step(self, x: Input, state: StateLike | None = None) -> LSTMState:
@@ -121,14 +115,7 @@ class LSTMCell(WithParams, RNNCellBase):
             ValueError: If shapes do not fit.
             TypeError: If an argument is not an array, or `state` is not a pair.
         """
-        return cell_step(
-            "LSTMCell",
-            self.params(),
-            x,
-            state,
-            dtype=self.dtype,
-            precision=self.precision,
-        )
+        return self._step(x, state)
 
     def initialize_carry(
         self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None
@@ -138,6 +125,14 @@ class LSTMCell(WithParams, RNNCellBase):
         batch = tuple(input_shape[:-1])
         state = zero_state(self.spec, batch, self.dtype or self.dtype_of_params())
         return LSTMState(state.h[0], state.c[0])
+
+    def _step(self, x: Input, state: StateLike | None) -> LSTMState:
+        options: Any = {"dtype": self.dtype, "precision": self.precision}
+        return cell_step("LSTMCell", self._params(), x, state, **options)
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        shapes = self.spec.shapes().items()
+        return {name.removesuffix("_l0"): shape for name, shape in shapes}
 
     @property
     def num_feature_axes(self) -> int:

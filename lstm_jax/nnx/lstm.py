@@ -136,10 +136,6 @@ class LSTM(WithParams):
         module.load_params(arrays)
         return module
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Torch's names of the parameters, and their shapes."""
-        return self.spec.shapes()
-
     def __call__(
         self,
         xs: Inputs,
@@ -174,7 +170,7 @@ class LSTM(WithParams):
         fixed = self.deterministic if deterministic is None else deterministic
         active = not fixed and self.dropout > 0 and self.spec.num_layers > 1
         return lstm(
-            self.params(),
+            self._params(),
             xs,
             state,
             lengths=lengths,
@@ -226,6 +222,14 @@ class LSTM(WithParams):
         """  # `nnx.view_info` reads the argument at an indentation of two
         if deterministic is not None:
             self.deterministic = deterministic
+
+    @property
+    def num_feature_axes(self) -> int:
+        """Refuse: `nnx.RNN` asks its cell for it, and a stack is no cell."""
+        raise AttributeError(_checks.no_cell("LSTM", "nnx.RNN"))
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        return self.spec.shapes()
 
     def _options(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in _OPTIONS.split()}

@@ -13,15 +13,24 @@ Rngs = nnx.Rngs | nnx.RngStream | Array
 
 
 class WithParams(nnx.Module):
-    """A module whose `nnx.Param`s are a flat mapping of torch's names."""
+    """A module whose `nnx.Param`s are a flat mapping of torch's names.
+
+    A call uses private methods only: `nnx.tabulate` has a row for each public one.
+    """
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Torch's names of the parameters, and their shapes."""
-        raise NotImplementedError
+        return self._shapes()
 
     def params(self) -> dict[str, Array]:
         """The parameters under torch's names, as `lstm_jax.lstm` takes them."""
-        return {name: getattr(self, name).get_value() for name in self.shapes()}
+        return self._params()
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        raise NotImplementedError
+
+    def _params(self) -> dict[str, Array]:
+        return {name: getattr(self, name).get_value() for name in self._shapes()}
 
     def dtype_of_params(self) -> jnp.dtype:
         """The type of the first parameter."""

@@ -1,5 +1,12 @@
-"""`jax.export`: one program for every platform, batch size and number of steps."""
+"""`jax.export`: one program for every platform, batch size and number of steps.
 
+Stored as bytes, it runs in a process that has imported `lstm_jax`.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -7,7 +14,8 @@ import numpy as np
 import pytest
 from jax import export
 
-from lstm_jax import LSTMState, lstm
+from lstm_jax import LSTM, LayerParams, LSTMState, Trace, linen, lstm
+from tests.given import ROOT
 from tests.given.inputs import (
     H,
     I,
@@ -20,6 +28,12 @@ from tests.given.inputs import (
 )
 
 pytestmark = pytest.mark.usefixtures("float64")
+
+
+def needed_flatbuffers() -> Any:
+    """What `serialize` needs; the test that asks for it is skipped without."""
+    return pytest.importorskip("flatbuffers", reason="flatbuffers is not installed")
+
 
 PLATFORMS = ["cpu", "cuda", "rocm", "tpu"]
 STACKS = [
@@ -86,3 +100,86 @@ def test_a_cut_every_so_many_steps_needs_a_number_of_steps() -> None:
         "lstm: truncate must be None where T=t is symbolic: the cuts are part of the "
         "program. Export with a T that is a number."
     )
+
+
+@pytest.mark.parametrize("kind", [LSTMState, LayerParams, Trace])
+def test_what_a_call_takes_and_returns_is_registered_by_name(kind: Any) -> None:
+    said = f"Duplicate serialization registration for type `{kind!r}`"
+    with pytest.raises(ValueError, match=re.escape(said)) as caught:
+        _ = export.register_namedtuple_serialization(kind, serialized_name="another")
+    assert f"lstm_jax.{kind.__name__}" in str(caught.value)
+
+
+def by_lstm(params: Any, xs: Any, state: Any, lengths: Any) -> Any:
+    return lstm(params, xs, state, lengths=lengths)
+
+
+def by_nnx(params: Any, xs: Any, state: Any, lengths: Any) -> Any:
+    return LSTM.from_params(params)(xs, state, lengths=lengths)
+
+
+def by_linen(params: Any, xs: Any, state: Any, lengths: Any) -> Any:
+    module = linen.LSTM.from_params(params)
+    return module.apply({"params": params}, xs, state, lengths=lengths)
+
+
+RUNS = {"lstm": by_lstm, "nnx": by_nnx, "linen": by_linen}
+
+
+def exported(run: Any) -> export.Exported:
+    """A run of any batch, any number of steps and any lengths."""
+    *arrays, _ = symbolic(make_spec(), masked=True)
+    return export.export(jax.jit(run))(*arrays)
+
+
+def test_a_program_has_no_effect_that_could_not_be_stored() -> None:
+    program = exported(by_lstm)
+    assert not program.ordered_effects
+    assert not program.unordered_effects
+
+
+def test_a_program_goes_through_bytes() -> None:
+    _ = needed_flatbuffers()
+    inputs = (*make_inputs(), np.array([7, 0, 3], "int32"))
+    found = export.deserialize(exported(by_lstm).serialize()).call(*inputs)
+    assert isinstance(found[1], LSTMState)
+    assert_near(found, by_lstm(*inputs))
+
+
+IN_ANOTHER_PROCESS = """
+import pathlib, sys
+import jax, numpy as np
+
+jax.config.update("jax_enable_x64", True)
+import lstm_jax
+
+folder = pathlib.Path(sys.argv[1])
+arrays = np.load(folder / "arrays.npz")
+params = {name: arrays[name] for name in arrays.files if "_l0" in name}
+state = lstm_jax.LSTMState(arrays["h"], arrays["c"])
+rest = arrays["xs"], state, arrays["lengths"]
+for name in ("lstm", "nnx", "linen"):
+    program = jax.export.deserialize(bytearray((folder / name).read_bytes()))
+    ys, (h, c) = program.call(params, *rest)
+    np.savez(folder / f"{name}.npz", ys=ys, h=h, c=c)
+"""
+
+
+@pytest.mark.slow
+def test_programs_of_both_apis_run_from_bytes_in_another_process(
+    tmp_path: Path,
+) -> None:
+    _ = needed_flatbuffers()
+    params, xs, state = make_inputs()
+    lengths = np.array([7, 0, 3], "int32")
+    for name, run in RUNS.items():
+        _ = (tmp_path / name).write_bytes(exported(run).serialize())
+    named = {"xs": xs, "h": state.h, "c": state.c, "lengths": lengths}
+    np.savez(tmp_path / "arrays.npz", **params, **named)
+    command = [sys.executable, "-c", IN_ANOTHER_PROCESS, str(tmp_path)]
+    _ = subprocess.run(command, cwd=ROOT, check=True)
+    expected = lstm(params, xs, state, lengths=lengths)
+    for name in RUNS:
+        with np.load(tmp_path / f"{name}.npz") as held:
+            found = held["ys"], LSTMState(held["h"], held["c"])
+        assert_near(found, expected)
