@@ -15,4 +15,22 @@ from lstm_jax.stack import lstm as lstm
 from lstm_jax.step import lstm_step as lstm_step
 from lstm_jax.tracing import Trace as Trace, trace as trace
 
+# `from lstm_jax import *` must not put our `nnx` in the place of Flax's.
+__all__ = [
+    "LSTM",
+    "LSTMCell",
+    "LSTMModel",
+    "LSTMSpec",
+    "LSTMState",
+    "LayerParams",
+    "ParamKey",
+    "Trace",
+    "init_params",
+    "lengths_from_mask",
+    "lstm",
+    "lstm_step",
+    "spec_of",
+    "trace",
+]
+
 __version__ = "0.1.0"

@@ -80,7 +80,7 @@ jax.tree_util.register_pytree_with_keys(
 
 
 # The names are part of every exported program that is stored: they stay.
-export.register_namedtuple_serialization(
+_ = export.register_namedtuple_serialization(
     LSTMState, serialized_name="lstm_jax.LSTMState"
 )
 
@@ -123,7 +123,7 @@ class LayerParams(NamedTuple):
         return self.bias_ih + self.bias_hh
 
 
-export.register_namedtuple_serialization(
+_ = export.register_namedtuple_serialization(
     LayerParams, serialized_name="lstm_jax.LayerParams"
 )
 

@@ -69,20 +69,9 @@ def init_params(
     """
     sizes = Sizes(input_size, hidden_size, num_layers, proj_size)
     spec = make_spec(_WHERE, sizes, bias=bias, bidirectional=bidirectional)
-    if recurrent not in ("uniform", "orthogonal"):
-        raise ValueError(
-            f"{_WHERE}: {recurrent=} must be 'uniform' or 'orthogonal': no other draw "
-            "is known. Use 'uniform' for torch's."
-        )
-    if forget_bias is not None and not bias:
-        raise ValueError(
-            f"{_WHERE}: forget_bias must be None where bias is False: there is no bias "
-            "to hold it. Use bias=True."
-        )
-    if forget_bias is not None:
-        _checks.check_real(_WHERE, "forget_bias", forget_bias)
+    found = _checks.dtype(_WHERE, "dtype", dtype)
+    draws = make_draws(_WHERE, spec, Draws(found, recurrent, forget_bias))
     _checks.check_key(_WHERE, "key", key)
-    draws = Draws(dtype, recurrent, forget_bias)
     return draw_params(key, spec, draws)
 
 
@@ -130,11 +119,30 @@ def make_spec(
 
 
 class Draws(NamedTuple):
-    """How parameters are drawn, see `init_params`."""
+    """How parameters are drawn, see `init_params`; a type of None is float32."""
 
-    dtype: DTypeLike = jnp.float32
+    dtype: DTypeLike | None = None
     recurrent: str = "uniform"
     forget_bias: float | None = None
+
+
+def make_draws(where: str, spec: LSTMSpec, draws: Draws) -> Draws:
+    """The draws of a constructor's arguments, checked."""
+    recurrent, forget_bias = draws.recurrent, draws.forget_bias
+    if recurrent not in ("uniform", "orthogonal"):
+        raise ValueError(
+            f"{where}: {recurrent=} must be 'uniform' or 'orthogonal': no other draw "
+            "is known. Use 'uniform' for torch's."
+        )
+    if forget_bias is not None and not spec.bias:
+        raise ValueError(
+            f"{where}: forget_bias must be None where bias is False: there is no bias "
+            "to hold it. Use bias=True."
+        )
+    if forget_bias is not None:
+        _checks.check_real(where, "forget_bias", forget_bias)
+    found = _checks.dtype(where, "param_dtype", draws.dtype)
+    return draws._replace(dtype=found or jnp.dtype("float32"))
 
 
 def draw_params(key: Key, spec: LSTMSpec, draws: Draws) -> dict[str, Array]:
@@ -147,7 +155,7 @@ def draw_params(key: Key, spec: LSTMSpec, draws: Draws) -> dict[str, Array]:
 def draw(name: str, key: Array, spec: LSTMSpec, draws: Draws) -> Array:
     """One parameter, drawn in float32 at least: half precision has no QR."""
     dtype, recurrent, forget_bias = draws
-    found = _checks.dtype(_WHERE, "dtype", dtype) or jnp.dtype(jnp.float32)
+    found = jnp.dtype(dtype)
     wide, place = accumulator(found), LSTMSpec.parse_key(name)
     shape, size = spec.shapes()[name], spec.hidden_size
     field = place.field if place else ""

@@ -6,7 +6,7 @@ is. A leaf beside `lstm_jax.nnx`: nothing imports it.
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import jax.numpy as jnp
 from flax import linen
@@ -30,8 +30,10 @@ from lstm_jax._types import (
 )
 from lstm_jax.backends import Backend
 from lstm_jax.call import zero_state
-from lstm_jax.init import Draws, Sizes, draw, make_spec
+from lstm_jax.init import Draws, Sizes, draw, make_draws, make_spec
 from lstm_jax.stack import cell_step, lstm, time_step
+
+__all__ = ["LSTM", "LSTMCell"]
 
 _OPTIONS = "dtype precision variational remat truncate backend"
 
@@ -56,6 +58,8 @@ class LSTM(linen.Module):
         truncate: Steps between cuts of the state's gradient, see `lstm_jax.lstm`.
         backend: See `lstm_jax.backends.explain`.
         deterministic: Whether dropout is left out, where the call does not say.
+        recurrent: "uniform", or "orthogonal", see `lstm_jax.init_params`.
+        forget_bias: None, or the initial sum of the two forget-gate biases.
 
     Raises:
         ValueError: At `init` or `apply`, if a size is out of range.
@@ -88,6 +92,8 @@ class LSTM(linen.Module):
     truncate: int | None = None
     backend: str | Backend = "auto"
     deterministic: bool | None = None
+    recurrent: Literal["uniform", "orthogonal"] = "uniform"
+    forget_bias: float | None = None
 
     @classmethod
     def from_params(cls, params: Mapping[str, AnyArray], **options: Any) -> "LSTM":
@@ -232,6 +238,8 @@ class LSTMCell(RNNCellBase):
         dtype: Type of the products; None means that of parameters and inputs together.
         param_dtype: Type of the parameters that `init` draws.
         precision: Of the products, see `lstm_jax.lstm`.
+        recurrent: "uniform", or "orthogonal", see `lstm_jax.init_params`.
+        forget_bias: None, or the initial sum of the two forget-gate biases.
 
     Raises:
         ValueError: At `init` or `apply`, if a size is out of range.
@@ -253,6 +261,8 @@ class LSTMCell(RNNCellBase):
     dtype: DTypeLike | None = None
     param_dtype: DTypeLike = jnp.float32
     precision: Precision = None
+    recurrent: Literal["uniform", "orthogonal"] = "uniform"
+    forget_bias: float | None = None
 
     @classmethod
     def from_params(cls, params: Mapping[str, AnyArray], **options: Any) -> "LSTMCell":
@@ -351,7 +361,8 @@ def _declare(module: Any, spec: LSTMSpec, suffix: str) -> dict[str, AnyArray]:
         given = linen.meta.unbox(module.variables.get("params", {}))
         where = f"linen.{type(module).__name__}"
         _ = _checks.check_params(where, given, expected)
-    draws = Draws(module.param_dtype)
+    draws = Draws(module.param_dtype, module.recurrent, module.forget_bias)
+    draws = make_draws(f"linen.{type(module).__name__}", spec, draws)
     return {
         name.removesuffix(suffix): module.param(
             name.removesuffix(suffix),

@@ -1,8 +1,9 @@
 """A whole model: an LSTM, then a linear layer on the last time step."""
 
+import inspect
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -12,10 +13,10 @@ from jaxtyping import Array, Float
 from lstm_jax import _checks
 from lstm_jax._types import AnyArray, DTypeLike, Inputs, Lengths, Precision
 from lstm_jax.init import Sizes, make_spec
-from lstm_jax.nnx import LSTM, Rngs, WithParams
+from lstm_jax.nnx import LSTM, Rngs, Sized, WithParams
 
 
-class LSTMModel(nnx.Module):
+class LSTMModel(Sized, WithParams):
     """An LSTM over a batch-first sequence, then a linear layer on the last time step.
 
     Args:
@@ -30,6 +31,8 @@ class LSTMModel(nnx.Module):
         proj_size: `P`, features of the output; 0 means no projection, `P = H`.
         dtype: Type of the products; None means that of parameters and inputs together.
         param_dtype: Type of the parameters.
+        recurrent: "uniform", or "orthogonal", see `lstm_jax.init_params`.
+        forget_bias: None, or the initial sum of the LSTM's two forget-gate biases.
         precision: Of the products, see `lstm_jax.lstm`.
         deterministic: Whether dropout is left out, where the call does not say.
         rngs: Source of the initial parameters, stream `params`.
@@ -61,23 +64,29 @@ class LSTMModel(nnx.Module):
         proj_size: int = 0,
         dtype: DTypeLike | None = None,
         param_dtype: DTypeLike = jnp.float32,
+        recurrent: Literal["uniform", "orthogonal"] = "uniform",
+        forget_bias: float | None = None,
         precision: Precision = None,
         deterministic: bool = False,
         rngs: nnx.Rngs,
     ) -> None:
         sizes = Sizes(input_size, hidden_size, num_layers, proj_size)
-        spec = make_spec("LSTMModel", sizes, bias=bias, bidirectional=bidirectional)
+        self.spec = make_spec(
+            "LSTMModel", sizes, bias=bias, bidirectional=bidirectional
+        )
+        draws: Any = {"recurrent": recurrent, "forget_bias": forget_bias}
+        draws["param_dtype"] = param_dtype
         self.lstm = LSTM(
-            **spec.constructor_arguments(),
+            **self.spec.constructor_arguments(),
+            **draws,
             batch_first=True,
             dropout=dropout,
             dtype=dtype,
-            param_dtype=param_dtype,
             precision=precision,
             deterministic=deterministic,
             rngs=rngs,
         )
-        features = self.lstm.spec.output_size * self.lstm.spec.num_directions
+        features = self.spec.output_size * self.spec.num_directions
         self.fc = Head(features, output_size, precision, param_dtype, rngs=rngs)
 
     @classmethod
@@ -111,13 +120,15 @@ class LSTMModel(nnx.Module):
         module.load_params(arrays)
         return module
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """The torch twin's names of the parameters, and their shapes."""
-        return _over("lstm.", self.lstm.shapes()) | _over("fc.", self.fc.shapes())
+    @property
+    def output_size(self) -> int:
+        """Features of the prediction."""
+        return self.fc.output_size
 
-    def params(self) -> dict[str, Array]:
-        """The parameters under the names of the torch twin."""
-        return _over("lstm.", self.lstm.params()) | _over("fc.", self.fc.params())
+    @property
+    def dropout(self) -> float:
+        """Probability of zeroing an element between two layers."""
+        return self.lstm.dropout
 
     def load_params(self, params: Mapping[str, AnyArray]) -> None:
         """Replace every parameter, in the types given.
@@ -167,6 +178,17 @@ class LSTMModel(nnx.Module):
         last = jnp.clip(last, 0, ys.shape[-2] - 1)[..., None, None]
         return self.fc(jnp.take_along_axis(ys, last, axis=-2)[..., 0, :])
 
+    def _arguments(self) -> dict[str, Any]:
+        known = inspect.signature(LSTMModel.__init__).parameters
+        held = self.lstm._arguments() | {"output_size": self.output_size}
+        return {name: held[name] for name in known if name in held}
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        return _over("lstm.", self.lstm.shapes()) | _over("fc.", self.fc.shapes())
+
+    def _params(self) -> dict[str, Array]:
+        return _over("lstm.", self.lstm.params()) | _over("fc.", self.fc.params())
+
 
 class Head(WithParams):
     """A linear layer under torch's names: `weight` `(O, P)`, `bias` `(O,)`."""
@@ -175,8 +197,8 @@ class Head(WithParams):
         self,
         features: int,
         output_size: int,
-        precision: Precision,
-        param_dtype: DTypeLike,
+        precision: Precision = None,
+        param_dtype: DTypeLike = jnp.float32,
         *,
         rngs: nnx.Rngs,
     ) -> None:
@@ -193,6 +215,10 @@ class Head(WithParams):
         params = self._params()
         weight, bias = (params[name].astype(x.dtype) for name in ("weight", "bias"))
         return jnp.matmul(x, weight.T, precision=self.precision) + bias
+
+    def _arguments(self) -> dict[str, Any]:
+        names = ["features", "output_size", "precision"]
+        return {name: getattr(self, name) for name in names}
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         outputs = self.output_size

@@ -49,7 +49,7 @@ class Trace(NamedTuple):
     c: Float[Array, "..."]
 
 
-export.register_namedtuple_serialization(Trace, serialized_name="lstm_jax.Trace")
+_ = export.register_namedtuple_serialization(Trace, serialized_name="lstm_jax.Trace")
 
 
 def trace(

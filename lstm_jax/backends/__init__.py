@@ -14,6 +14,8 @@ from lstm_jax.backends.orders import Machine as Machine
 from lstm_jax.backends.xla import XLA as XLA
 from lstm_jax.scan.loop import Loop, Order as Order
 
+__all__ = ["BACKENDS", "XLA", "Backend", "CuDNN", "Machine", "Order", "explain"]
+
 
 @runtime_checkable
 class Backend(Protocol):

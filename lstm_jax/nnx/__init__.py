@@ -2,4 +2,10 @@
 
 from lstm_jax.nnx.cell import LSTMCell as LSTMCell
 from lstm_jax.nnx.lstm import LSTM as LSTM
-from lstm_jax.nnx.params import Rngs as Rngs, WithParams as WithParams
+from lstm_jax.nnx.params import (
+    Rngs as Rngs,
+    Sized as Sized,
+    WithParams as WithParams,
+)
+
+__all__ = ["LSTM", "LSTMCell"]

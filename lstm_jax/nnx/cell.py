@@ -1,7 +1,7 @@
 """`nnx.Module` of one layer, a step at a time."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import jax.numpy as jnp
 from flax import nnx
@@ -18,12 +18,12 @@ from lstm_jax._types import (
     StateLike,
 )
 from lstm_jax.call import zero_state
-from lstm_jax.init import Draws, Sizes, draw_params, make_spec
-from lstm_jax.nnx.params import WithParams, params_key
+from lstm_jax.init import Draws, Sizes, draw_params, make_draws, make_spec
+from lstm_jax.nnx.params import SizedCell, WithParams, params_key
 from lstm_jax.stack import cell_step
 
 
-class LSTMCell(WithParams, RNNCellBase):
+class LSTMCell(SizedCell, WithParams, RNNCellBase):
     """One LSTM layer, one step at a time: `torch.nn.LSTMCell` for `nnx.RNN`.
 
     Called as Flax calls its cells, `(carry, x) -> (carry, y)`; torch's order is `step`.
@@ -35,6 +35,8 @@ class LSTMCell(WithParams, RNNCellBase):
         bias: Whether there are torch's two biases.
         dtype: Type of the products; None means that of parameters and inputs together.
         param_dtype: Type of the parameters.
+        recurrent: "uniform", or "orthogonal", see `lstm_jax.init_params`.
+        forget_bias: None, or the initial sum of the two forget-gate biases.
         precision: Of the products, see `lstm_jax.lstm`.
         rngs: Source of the initial parameters, stream `params`.
 
@@ -59,14 +61,17 @@ class LSTMCell(WithParams, RNNCellBase):
         *,
         dtype: DTypeLike | None = None,
         param_dtype: DTypeLike = jnp.float32,
+        recurrent: Literal["uniform", "orthogonal"] = "uniform",
+        forget_bias: float | None = None,
         precision: Precision = None,
         rngs: nnx.Rngs,
     ) -> None:
         self.spec = make_spec("LSTMCell", Sizes(input_size, hidden_size), bias=bias)
         self.dtype = _checks.dtype("LSTMCell", "dtype", dtype)
         self.precision = _checks.precision("LSTMCell", precision)
-        key = params_key("LSTMCell", rngs)
-        params = draw_params(key, self.spec, Draws(param_dtype))
+        draws = Draws(param_dtype, recurrent, forget_bias)
+        draws = make_draws("LSTMCell", self.spec, draws)
+        params = draw_params(params_key("LSTMCell", rngs), self.spec, draws)
         self._set({name.removesuffix("_l0"): a for name, a in params.items()})
 
     @classmethod
@@ -129,6 +134,10 @@ class LSTMCell(WithParams, RNNCellBase):
     def _step(self, x: Input, state: StateLike | None) -> LSTMState:
         options: Any = {"dtype": self.dtype, "precision": self.precision}
         return cell_step("LSTMCell", self._params(), x, state, **options)
+
+    def _arguments(self) -> dict[str, Any]:
+        names = ["input_size", "hidden_size", "bias", "dtype", "precision"]
+        return {name: getattr(self, name) for name in names}
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         shapes = self.spec.shapes().items()

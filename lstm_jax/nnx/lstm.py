@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import jax.numpy as jnp
 from flax import nnx
@@ -23,14 +23,14 @@ from lstm_jax._types import (
     States,
 )
 from lstm_jax.call import zero_state
-from lstm_jax.init import Draws, Sizes, draw_params, make_spec
-from lstm_jax.nnx.params import Rngs, WithParams, dropout_key, params_key
+from lstm_jax.init import Draws, Sizes, draw_params, make_draws, make_spec
+from lstm_jax.nnx.params import Rngs, Sized, WithParams, dropout_key, params_key
 from lstm_jax.stack import lstm, time_step
 
 _OPTIONS = "dtype precision variational remat truncate backend"
 
 
-class LSTM(WithParams):
+class LSTM(Sized, WithParams):
     """A stack of LSTM layers: `torch.nn.LSTM`'s arguments, `lstm_jax.lstm`'s numbers.
 
     The module holds parameters and options and no random state, so `jax.jit`,
@@ -47,6 +47,8 @@ class LSTM(WithParams):
         proj_size: `P`, features of the output; 0 means no projection, `P = H`.
         dtype: Type of the products; None means that of parameters and inputs together.
         param_dtype: Type of the parameters.
+        recurrent: "uniform", or "orthogonal", see `lstm_jax.init_params`.
+        forget_bias: None, or the initial sum of the two forget-gate biases.
         precision: Of the products, see `lstm_jax.lstm`.
         variational: Whether dropout zeroes the same elements at every step.
         remat: Steps between the states kept for the backward pass, see `lstm_jax.lstm`.
@@ -83,6 +85,8 @@ class LSTM(WithParams):
         *,
         dtype: DTypeLike | None = None,
         param_dtype: DTypeLike = jnp.float32,
+        recurrent: Literal["uniform", "orthogonal"] = "uniform",
+        forget_bias: float | None = None,
         precision: Precision = None,
         variational: bool = False,
         remat: int | str | None = None,
@@ -109,8 +113,9 @@ class LSTM(WithParams):
         self.truncate = truncate
         self.backend = backend
         self.deterministic = deterministic
-        key = params_key("LSTM", rngs)
-        self._set(draw_params(key, self.spec, Draws(param_dtype)))
+        draws = Draws(param_dtype, recurrent, forget_bias)
+        draws = make_draws("LSTM", self.spec, draws)
+        self._set(draw_params(params_key("LSTM", rngs), self.spec, draws))
 
     @classmethod
     def from_params(cls, params: Mapping[str, AnyArray], **options: Any) -> "LSTM":
@@ -230,6 +235,11 @@ class LSTM(WithParams):
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         return self.spec.shapes()
+
+    def _arguments(self) -> dict[str, Any]:
+        names = f"batch_first dropout deterministic {_OPTIONS}".split()
+        options = {name: getattr(self, name) for name in names}
+        return self.spec.constructor_arguments() | options
 
     def _options(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in _OPTIONS.split()}

@@ -1,15 +1,58 @@
 """Parameters under torch's names in an `nnx` module, and keys to draw them with."""
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Generator, Mapping
+from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
+from flax.nnx import reprlib
 from jaxtyping import Array
 
 from lstm_jax import _checks
-from lstm_jax._types import AnyArray
+from lstm_jax._types import AnyArray, LSTMSpec
 
 Rngs = nnx.Rngs | nnx.RngStream | Array
+
+
+class SizedCell:
+    """Torch's attributes of a cell, read off its spec."""
+
+    spec: LSTMSpec
+
+    @property
+    def input_size(self) -> int:
+        """`I`, features of the input."""
+        return self.spec.input_size
+
+    @property
+    def hidden_size(self) -> int:
+        """`H`, features of the cell."""
+        return self.spec.hidden_size
+
+    @property
+    def bias(self) -> bool:
+        """Whether there are torch's two biases."""
+        return self.spec.bias
+
+
+class Sized(SizedCell):
+    """Torch's attributes of a stack, read off its spec."""
+
+    @property
+    def num_layers(self) -> int:
+        """`L`."""
+        return self.spec.num_layers
+
+    @property
+    def bidirectional(self) -> bool:
+        """Whether there is a reverse direction, too."""
+        return self.spec.bidirectional
+
+    @property
+    def proj_size(self) -> int:
+        """`P`, features of the output; 0 means no projection, `P = H`."""
+        return self.spec.proj_size
 
 
 class WithParams(nnx.Module):
@@ -25,6 +68,20 @@ class WithParams(nnx.Module):
     def params(self) -> dict[str, Array]:
         """The parameters under torch's names, as `lstm_jax.lstm` takes them."""
         return self._params()
+
+    def __nnx_repr__(self) -> Generator[Any]:
+        """One line: the constructor's arguments that are not its defaults."""
+        kind = next(c for c in type(self).__mro__ if "_arguments" in vars(c))
+        defaults = inspect.signature(kind.__init__).parameters
+        yield reprlib.Object(type(self), same_line=True)
+        for name, value in self._arguments().items():
+            if value != defaults[name].default:
+                shown = value.name if isinstance(value, jnp.dtype) else value
+                yield reprlib.Attr(name, shown)
+
+    def _arguments(self) -> dict[str, Any]:
+        """The constructor's arguments, but for those of the draw."""
+        raise NotImplementedError
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         raise NotImplementedError

@@ -85,6 +85,27 @@ MODULES: list[Row] = [
         for flag, value in (("bias", "no"), ("bidirectional", 3))
     ),
     (
+        with_module(param_dtype="int8"),
+        TypeError,
+        f"LSTM: param_dtype='int8' must be a floating type: {REAL}",
+    ),
+    (
+        with_module(recurrent="normal"),
+        ValueError,
+        (
+            "LSTM: recurrent='normal' must be 'uniform' or 'orthogonal': no other draw "
+            "is known. Use 'uniform' for torch's."
+        ),
+    ),
+    (
+        with_module(bias=False, forget_bias=1.0),
+        ValueError,
+        (
+            "LSTM: forget_bias must be None where bias is False: there is no bias to "
+            "hold it. Use bias=True."
+        ),
+    ),
+    (
         with_module(precision="bogus"),
         ValueError,
         f"LSTM: precision='bogus' {PRODUCTS} Use 'highest', 'high', 'default' or None.",

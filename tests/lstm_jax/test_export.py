@@ -140,7 +140,7 @@ def test_a_program_has_no_effect_that_could_not_be_stored() -> None:
 
 def test_a_program_goes_through_bytes() -> None:
     _ = needed_flatbuffers()
-    inputs = (*make_inputs(), np.array([7, 0, 3], "int32"))
+    inputs: Any = (*make_inputs(), np.array([7, 0, 3], "int32"))
     found = export.deserialize(exported(by_lstm).serialize()).call(*inputs)
     assert isinstance(found[1], LSTMState)
     assert_near(found, by_lstm(*inputs))

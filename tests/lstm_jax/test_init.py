@@ -6,8 +6,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
-from lstm_jax import init_params, lstm
+from lstm_jax import (
+    LSTM,
+    LSTMCell,
+    LSTMModel,
+    LSTMState,
+    init_params,
+    linen,
+    lstm,
+)
 from tests.given.inputs import H, I, P, draw
 
 KEY = jax.random.key(0)
@@ -102,3 +111,31 @@ def test_initial_parameters_run_and_init_runs_under_jit() -> None:
     params = jax.jit(lambda key: init_params(key, I, H, 2, forget_bias=1.0))(KEY)
     ys, _ = lstm(params, draw((3, I)).astype("float32"))
     assert ys.shape == (3, H)
+
+
+KINDS = [
+    pytest.param(LSTM, "weight_hh_l0", "bias_ih_l0", id="LSTM"),
+    pytest.param(LSTMCell, "weight_hh", "bias_ih", id="LSTMCell"),
+    pytest.param(LSTMModel, "lstm.weight_hh_l0", "lstm.bias_ih_l0", id="LSTMModel"),
+    pytest.param(linen.LSTM, "weight_hh_l0", "bias_ih_l0", id="linen.LSTM"),
+    pytest.param(linen.LSTMCell, "weight_hh", "bias_ih", id="linen.LSTMCell"),
+]
+
+
+@pytest.mark.parametrize(("kind", "weight", "bias"), KINDS)
+def test_a_module_is_drawn_as_init_params_draws(
+    kind: Any, weight: str, bias: str
+) -> None:
+    sizes: Any = (I, H, 2) if kind is LSTMModel else (I, H)
+    draws: Any = {"recurrent": "orthogonal", "forget_bias": 1.5}
+    if kind in (linen.LSTM, linen.LSTMCell):
+        module, xs = kind(*sizes, **draws), jnp.ones((3, I))
+        state = LSTMState(jnp.ones((3, H)), jnp.ones((3, H)))
+        given = (xs,) if kind is linen.LSTM else (state, xs)
+        params = module.init(KEY, *given)["params"]
+    else:
+        params = kind(*sizes, **draws, rngs=nnx.Rngs(0)).params()
+    np.testing.assert_array_equal(params[bias][H : 2 * H], 1.5)
+    assert np.all(np.asarray(params[bias][:H]) != 1.5)
+    for block in np.asarray(params[weight], np.float64).reshape(4, H, H):
+        assert np.max(np.abs(block.T @ block - np.eye(H))) < 8 * 2.0**-23

@@ -113,7 +113,9 @@ def test_positional_arguments_are_torchs(torch: Any) -> None:
         name: tuple(array.shape) for name, array in state_dict.items()
     }
     assert list(ours.params()) == list(state_dict)
-    assert (ours.batch_first, ours.dropout) == (theirs.batch_first, theirs.dropout)
+    names = "input_size hidden_size num_layers bias batch_first dropout bidirectional"
+    for name in (*names.split(), "proj_size"):
+        assert getattr(ours, name) == getattr(theirs, name), name
 
 
 @pytest.mark.parametrize("param_dtype", ["bfloat16", "float16", "float64"])
