@@ -185,7 +185,7 @@ class LSTM(linen.Module):
     def step(
         self,
         x: Input,
-        state: StateLike,
+        state: StateLike | None,
         reset: Bool[AnyArray, "*B"] | None = None,
         *,
         reset_state: StateLike | None = None,
@@ -194,8 +194,10 @@ class LSTM(linen.Module):
 
         Args:
             x: Input, `(*B, I)`.
-            state: State before, as `initial_state` or the last call returned it.
-            reset: True for rows that start anew before the step, shape `*B`.
+            state: State before, as `initial_state` or the last call returned it; None
+                means zeros. Its batch is axis 1: `jax.vmap(step, (0, 1), (0, 1))`.
+            reset: True for rows that start anew before the step, shape `*B`; one step
+                of a call's `resets`.
             reset_state: The state after a reset; None means zeros.
 
         Returns:

@@ -169,6 +169,7 @@ class LSTMModel(Sized, WithParams):
             ValueError: If shapes do not fit, or there is no step or no `rngs`.
             TypeError: If an argument is not an array of the right kind.
         """
+        xs = _checks.check_inputs("LSTMModel", xs, self.spec)
         ys, _ = self.lstm(xs, lengths=lengths, deterministic=deterministic, rngs=rngs)
         _checks.check_last_step("LSTMModel", ys.shape)
         if lengths is None:

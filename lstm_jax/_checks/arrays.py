@@ -1,5 +1,6 @@
 """Arrays: types, shapes, states, lengths and resets."""
 
+import re
 from typing import Any
 
 import jax
@@ -29,16 +30,19 @@ def as_array(where: str, name: str, value: Any) -> Array:
     if hasattr(value, "__jax_array__"):  # an nnx.Param, around a tracer or an array
         return as_array(where, name, value.__jax_array__())
     if not isinstance(value, np.generic) and not hasattr(value, "__array__"):
+        cure = "Give one." if value is None else "Use jax.numpy.asarray."
         raise TypeError(
-            f"{where}: {name} must be an array, not {type(value).__name__}: "
-            "it enters the equations. Use jax.numpy.asarray."
+            f"{where}: {name} must be an array, not {type(value).__name__}: it enters "
+            f"the equations. {cure}"
         )
     try:
         array = np.asarray(value)
     except (TypeError, RuntimeError) as error:
         raise TypeError(
             f"{where}: {name} must be an array: {type(value).__name__} cannot be read "
-            f"by NumPy ({error}). Use parity.from_torch."
+            f"by NumPy ({_first_sentence(error)}). Use "
+            f"jax.numpy.from_dlpack({name}.detach().cpu()), or parity.from_torch for a "
+            "state dict."
         ) from error
     try:
         with jax.debug_nans(False):  # padding may be NaN, and is only handed over here
@@ -46,8 +50,13 @@ def as_array(where: str, name: str, value: Any) -> Array:
     except TypeError:
         raise TypeError(
             f"{where}: {name}.dtype={array.dtype} must be a type of numbers: it enters "
-            "the equations. Use jax.numpy.asarray."
+            f"the equations. Use {name}.astype('float32')."
         ) from None
+
+
+def _first_sentence(error: Exception) -> str:
+    """What a library says, without its cure and its full stop."""
+    return re.split(r"\.\s|\.$|\n", str(error))[0]
 
 
 def shape(where: str, name: str, array: AnyArray, expected: tuple, why: str) -> None:
@@ -71,12 +80,26 @@ def check_state(
     rows = (spec.num_layers * spec.num_directions,) if stacked else ()
     sizes = (spec.output_size, spec.hidden_size)
     h, c = ((*rows, *batch, size) for size in sizes)
-    swapped = h != c and (pair.h.shape, pair.c.shape) == (c, h)
-    cure = f"Is `{name}` in Flax's order (c, h)?" if swapped else "Use None for zeros."
     axes = "layers x directions, batch" if stacked else "batch"
-    shape(where, f"{name}.h", pair.h, h, f"{axes}, output features. {cure}")
-    shape(where, f"{name}.c", pair.c, c, f"{axes}, cell features. {cure}")
+    for part, array, size in (("output", pair.h, h), ("cell", pair.c, c)):
+        cure = _cure_of_state(name, pair, (h, c), size)
+        why = f"{axes}, {part} features. {cure}"
+        shape(where, f"{name}.{'h' if part == 'output' else 'c'}", array, size, why)
     return pair
+
+
+def _cure_of_state(name: str, pair: LSTMState, sizes: tuple, size: tuple) -> str:
+    """What to do about a state whose arrays should have these sizes."""
+    found = pair.h.shape, pair.c.shape
+    if sizes[0] != sizes[1] and found == sizes[::-1]:
+        return f"Is `{name}` in Flax's order (c, h)? Use LSTMState(h=h, c=c)."
+    turned = tuple((s[1], s[0], *s[2:]) for s in found if len(s) > 2)
+    if len(size) > 2 and turned == sizes:
+        return (
+            "The batch comes second, also in jax.vmap's in_axes=(0, 1) and "
+            f"out_axes. Use jax.tree.map(lambda a: a.swapaxes(0, 1), {name})."
+        )
+    return f"Use jax.numpy.zeros({size}) to start anew."
 
 
 def _pair(where: str, name: str, state: Any) -> LSTMState:
@@ -104,35 +127,53 @@ def check_inputs(where: str, xs: Any, spec: LSTMSpec) -> Array:
             f"{where}: {xs.shape=} must be (T, *B, {spec.input_size}): a sequence has "
             "time and features. Use xs[:, None] for one feature, xs[None] for one step."
         )
-    if xs.shape[-1] != spec.input_size:
-        raise ValueError(
-            f"{where}: {xs.shape=} must end in {spec.input_size}, "
-            "the input features of `weight_ih_l0`."
-        )
+    _check_features(where, "xs", xs, spec.input_size, "weight_ih_l0")
     return xs
+
+
+def _check_features(where: str, name: str, xs: Array, size: int, weight: str) -> None:
+    """Inputs whose last axis has the size that a weight multiplies."""
+    if xs.ndim and xs.shape[-1] == size:
+        return
+    if size in xs.shape:
+        cure = f"Use jax.numpy.moveaxis({name}, {xs.shape.index(size)}, -1)."
+    elif size == 1:
+        cure = f"Use {name}[..., None] for one feature."
+    else:
+        cure = "Use the inputs, or the weights, that belong together."
+    raise ValueError(
+        f"{where}: {name}.shape={xs.shape} must end in {size}, the input features of "
+        f"`{weight}`. {cure}"
+    )
 
 
 def check_input(where: str, x: Any, spec: LSTMSpec) -> Array:
     """The input of one step with the right number of features."""
     x = floating(where, "x", x)
-    if x.ndim == 0 or x.shape[-1] != spec.input_size:
-        raise ValueError(
-            f"{where}: {x.shape=} must end in {spec.input_size}, "
-            "the input features of `weight_ih`."
-        )
+    _check_features(where, "x", x, spec.input_size, "weight_ih")
     return x
 
 
 def check_lengths(where: str, lengths: Any, batch: tuple, steps: Any) -> Array:
     """Integer lengths of the batch's shape, within 0 and T where they are known."""
     lengths = as_array(where, "lengths", lengths)
+    if lengths.dtype == jnp.bool_:
+        raise TypeError(
+            f"{where}: lengths.dtype=bool must be an integer type: it counts steps. "
+            "Use lengths_from_mask(lengths) for a mask (T, *B), batch_first=True for "
+            "(*B, T)."
+        )
     if not jnp.issubdtype(lengths.dtype, jnp.integer):
         raise TypeError(
             f"{where}: lengths.dtype={lengths.dtype} must be an integer type: it "
             "counts steps. Use lengths.astype('int32')."
         )
     shape(
-        where, "lengths", lengths, batch, "one length for each sequence of the batch."
+        where,
+        "lengths",
+        lengths,
+        batch,
+        "one length for each sequence of the batch. Use None where all have T steps.",
     )
     if not isinstance(lengths, Tracer) and isinstance(steps, int):
         values = np.asarray(lengths)
@@ -160,7 +201,10 @@ def check_resets(
             f"{where}: {name}.dtype={resets.dtype} must be bool: a step resets or does "
             f"not. Use {name}.astype(bool)."
         )
-    shape(where, name, resets, layout, "the layout of the inputs without features.")
+    other = {"resets": "reset, of `step`", "reset": "resets, of a whole sequence"}
+    why = "the layout of the inputs without features."
+    cure = f"Use one flag for each step of each row; {other[name]}, has another layout."
+    shape(where, name, resets, layout, f"{why} {cure}")
     return resets
 
 

@@ -1,5 +1,6 @@
 """Options: types, sizes, rates, keys and flags."""
 
+import re
 from collections.abc import Iterable
 from functools import partial, reduce
 from typing import Any
@@ -23,7 +24,7 @@ def dtype(where: str, name: str, value: Any) -> jnp.dtype | None:
     if found is None or not jnp.issubdtype(found, jnp.floating):
         raise TypeError(
             f"{where}: {name}={value!r} must be a floating type: the equations are "
-            "real. Use 'float32'."
+            f"real. Use {_spelt(value)!r}."
         )
     if jax.dtypes.canonicalize_dtype(found) != found:
         raise TypeError(
@@ -32,6 +33,15 @@ def dtype(where: str, name: str, value: Any) -> jnp.dtype | None:
             "jax.config.update('jax_enable_x64', True)."
         )
     return found
+
+
+def _spelt(value: Any) -> str:
+    """JAX's name of a type that goes by another, such as bf16; else float32."""
+    name = str(value).lower().rpartition(".")[2]
+    match = re.fullmatch(r"(b?)f(?:p|loat)?(16|32|64)", name)
+    if match:
+        return f"{'b' if match[1] else ''}float{match[2]}"
+    return {"half": "float16", "double": "float64"}.get(name, "float32")
 
 
 def common_dtype(where: str, dtypes: Iterable[jnp.dtype]) -> jnp.dtype:
@@ -106,8 +116,8 @@ def check_batch_shape(where: str, value: Any) -> tuple[int, ...]:
     if not isinstance(value, (tuple, list)):
         raise TypeError(
             f"{where}: batch_shape must be a tuple of sizes, not "
-            f"{type(value).__name__}: there may be any number of batch axes. Use (3,) "
-            "for 3 rows."
+            f"{type(value).__name__}: there may be any number of batch axes. Use "
+            f"{_rows(value)}."
         )
     if not all(is_symbolic_dim(size) or _is_size(size) for size in value):
         raise ValueError(
@@ -115,6 +125,11 @@ def check_batch_shape(where: str, value: Any) -> tuple[int, ...]:
             "more: they are the sizes of the batch axes. Use (3,) for 3 rows."
         )
     return tuple(value)
+
+
+def _rows(value: Any) -> str:
+    size = int(value) if _is_size(value) else 3
+    return f"({size},) for {size} rows"
 
 
 def _is_size(value: Any) -> bool:

@@ -34,9 +34,35 @@ def _named(where: str, params: Any) -> dict[str, Any]:
         raise TypeError(
             f"{where}: params must be a mapping from torch's names to arrays, not "
             f"{type(params).__name__}: a state dict is the parameter tree. "
-            "Use module.params() or a state dict."
+            f"Use {_way_to_params(params)}."
+        )
+    if nested := [key for key in params if isinstance(params[key], Mapping)]:
+        path = _path_to_params(params) or f"[{nested[0]!r}]"
+        raise TypeError(
+            f"{where}: params must be a flat mapping from torch's names to arrays: "
+            f"{nested[0]!r} holds a mapping. Use params{path}."
         )
     return {str(key): params[key] for key in params}
+
+
+def _way_to_params(value: Any) -> str:
+    """How the owner of parameters gives them as a mapping."""
+    for method in ("params", "state_dict"):
+        if callable(getattr(value, method, None)):
+            return f"its {method}()"
+    return "a state dict, or init_params for a new one"
+
+
+def _path_to_params(params: Mapping[Any, Any]) -> str:
+    """Where the parameters of an LSTM are in nested mappings: `['params']['lstm']`."""
+    if any(str(name).startswith("weight_ih") for name in params):
+        return ""
+    for key, value in params.items():
+        if isinstance(value, Mapping):
+            inner = _path_to_params(value)
+            if inner or any(str(name).startswith("weight_ih") for name in value):
+                return f"[{key!r}]{inner}"
+    return ""
 
 
 def read_spec(where: str, params: Mapping[str, Any]) -> LSTMSpec:
@@ -135,7 +161,7 @@ def _spec_of_keys(
         if len(size) != 2 or 0 in size:
             raise ValueError(
                 f"{where}: {name}.shape={size} must be two sizes above 0: "
-                "torch's LSTM stores matrices. Check what the weights are."
+                f"torch's LSTM stores matrices. {_cure_of_matrix(size)}"
             )
     projection, output = shapes.get("weight_hr_l0"), shapes["weight_hh_l0"][1]
     return LSTMSpec(
@@ -154,6 +180,12 @@ def _first(texts: list[str], between: str, most: int = 16) -> str:
     more = len(texts) - most
     rest = [f"and {more} more"] if more > 0 else []
     return between.join([*texts[:most], *rest])
+
+
+def _cure_of_matrix(size: tuple) -> str:
+    if len(size) == 3 and 0 not in size:
+        return f"Use jax.vmap to run {size[0]} LSTMs: jax.vmap(lstm, (0, None))."
+    return "Use the weights of a torch.nn.LSTM."
 
 
 def refuse_keys(where: str, found: Iterable[str], expected: Iterable[str]) -> None:

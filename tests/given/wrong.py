@@ -45,6 +45,7 @@ PRODUCTS = "must be one that jax.numpy.matmul takes: it is handed on to the prod
 STEPS = "the backward pass keeps one state for that many steps. Use None to keep all."
 THESE = "no other backend is known. Use 'auto'."
 DRAWN = "numbers are drawn with it. Use jax.random.key(seed)."
+TOGETHER = "Use the inputs, or the weights, that belong together."
 OTHERS = "the sizes are read off the parameters. Leave the others out."
 
 Call = Callable[[], Any]

@@ -13,6 +13,7 @@ from tests.given.wrong import (
     PARAMS,
     ROWS,
     SIZE,
+    TOGETHER,
     XS,
     C,
     H,
@@ -89,7 +90,7 @@ LINEN: list[Row] = [
         ValueError,
         (
             "linen.LSTMCell: x.shape=(3, 3) must end in 5, the input features of "
-            "`weight_ih`."
+            f"`weight_ih`. {TOGETHER}"
         ),
     ),
     (

@@ -1,21 +1,16 @@
 """Every sentence that a module used wrongly meets, matched whole."""
 
-import jax.numpy as jnp
 import pytest
 from flax import nnx
 
 from lstm_jax import (
     LSTM,
-    LSTMCell,
-    LSTMModel,
 )
 from tests.given.wrong import (
     BOTH,
     CELL,
     DRAWN,
-    KEY,
     LAYOUT,
-    MODEL,
     ONE_LSTM,
     OTHERS,
     PARAMS,
@@ -23,10 +18,9 @@ from tests.given.wrong import (
     RATE,
     REAL,
     RESETS,
-    ROWS,
-    SIZE,
     STEPS,
     THESE,
+    TOGETHER,
     XS,
     C,
     H,
@@ -205,7 +199,10 @@ MODULES: list[Row] = [
     (
         lambda: LSTM.from_params(PARAMS).step(XS[0, :, :3], (H, C)),
         ValueError,
-        "LSTM.step: x.shape=(3, 3) must end in 5, the input features of `weight_ih`.",
+        (
+            "LSTM.step: x.shape=(3, 3) must end in 5, the input features of "
+            f"`weight_ih`. {TOGETHER}"
+        ),
     ),
     (
         lambda: LSTM.from_params(PARAMS).step(XS[0], (H, C), reset_state=(H, C)),
@@ -220,153 +217,16 @@ MODULES: list[Row] = [
         ValueError,
         (
             "LSTM.step: reset.shape=(2,) must be (3,): the layout of the inputs "
-            "without features."
+            "without features. Use one flag for each step of each row; resets, of a "
+            "whole sequence, has another layout."
         ),
     ),
     (
-        lambda: LSTM.from_params(PARAMS).initial_state(3),  # pyright: ignore[reportArgumentType]
+        lambda: LSTM.from_params(PARAMS).initial_state(4),  # pyright: ignore[reportArgumentType]
         TypeError,
         (
             "LSTM.initial_state: batch_shape must be a tuple of sizes, not int: there "
-            "may be any number of batch axes. Use (3,) for 3 rows."
-        ),
-    ),
-]
-
-
-CELLS: list[Row] = [
-    (
-        lambda: LSTMCell(5, 4, "no", rngs=nnx.Rngs(0)),  # pyright: ignore[reportArgumentType]
-        TypeError,
-        (
-            "LSTMCell: bias must be True or False, not str: it is a flag. "
-            "Use one of them."
-        ),
-    ),
-    (
-        lambda: LSTMCell(5, 4, precision="bogus", rngs=nnx.Rngs(0)),
-        ValueError,
-        (
-            f"LSTMCell: precision='bogus' {PRODUCTS} "
-            "Use 'highest', 'high', 'default' or None."
-        ),
-    ),
-    (
-        lambda: LSTMCell(5, 4, rngs=nnx.Rngs(dropout=0)),
-        ValueError,
-        (
-            "LSTMCell: rngs must have a stream named params: the initial parameters "
-            "are drawn from it. Use nnx.Rngs(params=seed)."
-        ),
-    ),
-    (
-        lambda: LSTMCell(0, 4, rngs=nnx.Rngs(0)),
-        ValueError,
-        f"LSTMCell: input_size=0 {SIZE}",
-    ),
-    (
-        lambda: LSTMCell(5, 4, rngs=KEY),  # pyright: ignore[reportArgumentType]
-        TypeError,
-        (
-            "LSTMCell: rngs must be nnx.Rngs, not PRNGKeyArray: the initial parameters "
-            "are drawn from its stream params. Use nnx.Rngs(seed)."
-        ),
-    ),
-    (
-        lambda: LSTMCell.from_params({"weight_ih": XS[0], "x": XS}),
-        ValueError,
-        f"LSTMCell.from_params: missing 'weight_hh'; not used: 'x'. {ONE_LSTM}",
-    ),
-    (
-        lambda: LSTMCell.from_params({f"{name}_l0": a for name, a in CELL.items()}),
-        ValueError,
-        (
-            "LSTMCell.from_params: missing 'weight_hh', 'weight_ih'; not used: "
-            f"'bias_hh_l0', 'bias_ih_l0', 'weight_hh_l0', 'weight_ih_l0'. {ONE_LSTM}"
-        ),
-    ),
-    (
-        lambda: LSTMCell.from_params(CELL | {"weight_hr": jnp.ones((4, 6))}),
-        ValueError,
-        "LSTMCell.from_params: bias_hh.shape=(16,) must be (24,); bias_ih.shape=(16,) "
-        "must be (24,); weight_hh.shape=(16, 4) must be (24, 4); weight_ih.shape=(16, "
-        "5) must be (24, 5): the sizes are read off weight_ih and weight_hh. " + LAYOUT,
-    ),
-    (
-        lambda: LSTMCell.from_params(
-            CELL | {"weight_hh": jnp.ones((16, 2)), "weight_hr": jnp.ones((2, 4))}
-        ),
-        ValueError,
-        f"LSTMCell.from_params: not used: 'weight_hr'. {ONE_LSTM}",
-    ),
-    (
-        lambda: LSTMCell.from_params(CELL, dropout=0.5),
-        TypeError,
-        "LSTMCell.from_params: options must be among dtype, precision, not dropout: "
-        + OTHERS,
-    ),
-    (
-        lambda: LSTMCell.from_params(CELL)((ROWS.c, ROWS.h), XS[0]),  # pyright: ignore[reportArgumentType]
-        TypeError,
-        (
-            "LSTMCell: carry must be an LSTMState, not tuple: Flax orders a bare tuple "
-            "(c, h), torch (h, c). Use LSTMState(h=h, c=c)."
-        ),
-    ),
-    (
-        lambda: LSTMCell.from_params(CELL).step(XS[0], (ROWS.h[:2], ROWS.c)),
-        ValueError,
-        (
-            "LSTMCell: state.h.shape=(2, 4) must be (3, 4): batch, output features. "
-            "Use None for zeros."
-        ),
-    ),
-    (
-        lambda: LSTMCell.from_params(CELL).step(XS[0, :, :3]),
-        ValueError,
-        "LSTMCell: x.shape=(3, 3) must end in 5, the input features of `weight_ih`.",
-    ),
-]
-
-
-MODELS: list[Row] = [
-    (
-        lambda: LSTMModel(5, 4, 0, rngs=nnx.Rngs(0)),
-        ValueError,
-        f"LSTMModel: output_size=0 {SIZE}",
-    ),
-    (
-        lambda: LSTMModel.from_params(MODEL)(jnp.ones((3, 0, 5))),
-        ValueError,
-        (
-            "LSTMModel: xs must have a step at least: the prediction is made from the "
-            "last one. Use a longer sequence."
-        ),
-    ),
-    (
-        lambda: LSTMModel.from_params(without(MODEL, "fc.bias")),
-        ValueError,
-        f"LSTMModel.from_params: missing 'fc.bias'. {ONE_LSTM}",
-    ),
-    (
-        lambda: LSTMModel.from_params(without(MODEL, "lstm.weight_hh_l0")),
-        ValueError,
-        f"LSTMModel.from_params: missing 'weight_hh_l0'. {ONE_LSTM}",
-    ),
-    (
-        lambda: LSTMModel.from_params(MODEL | {"fc.weight": jnp.ones((4, 2))}),
-        ValueError,
-        (
-            "LSTMModel.load_params: fc.weight.shape=(4, 2) must be (2, 4): the module "
-            f"has this size. {LAYOUT}"
-        ),
-    ),
-    (
-        lambda: LSTMModel.from_params(MODEL, output_size=3),
-        TypeError,
-        (
-            "LSTMModel.from_params: options must be among dropout, deterministic, "
-            f"dtype, precision, not output_size: {OTHERS}"
+            "may be any number of batch axes. Use (4,) for 4 rows."
         ),
     ),
 ]
@@ -374,14 +234,4 @@ MODELS: list[Row] = [
 
 @pytest.mark.parametrize("row", MODULES, ids=lambda row: row[2][:40])
 def test_a_module_used_wrongly(row: Row) -> None:
-    assert_raises(row)
-
-
-@pytest.mark.parametrize("row", CELLS, ids=lambda row: row[2][:40])
-def test_a_cell_used_wrongly(row: Row) -> None:
-    assert_raises(row)
-
-
-@pytest.mark.parametrize("row", MODELS, ids=lambda row: row[2][:40])
-def test_a_model_used_wrongly(row: Row) -> None:
     assert_raises(row)

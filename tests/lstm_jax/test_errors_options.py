@@ -16,11 +16,9 @@ from lstm_jax import (
     lengths_from_mask,
     lstm,
     lstm_step,
-    spec_of,
 )
 from tests.given.wrong import (
     BOTH,
-    CELL,
     DRAWN,
     ENTERS,
     KEY,
@@ -35,6 +33,7 @@ from tests.given.wrong import (
     SIZE,
     STEPS,
     THESE,
+    TOGETHER,
     XS,
     Row,
     assert_raises,
@@ -99,6 +98,22 @@ OPTIONS: list[Row] = [
         with_options(dtype="floaty"),
         TypeError,
         f"lstm: dtype='floaty' must be a floating type: {REAL}",
+    ),
+    *(
+        (
+            with_options(dtype=name),
+            TypeError,
+            (
+                f"lstm: dtype={name!r} must be a floating type: the equations are "
+                f"real. Use {right!r}."
+            ),
+        )
+        for name, right in (
+            ("bf16", "bfloat16"),
+            ("fp16", "float16"),
+            ("f32", "float32"),
+            ("torch.bfloat16", "bfloat16"),
+        )
     ),
     (
         with_options(dtype="float64"),
@@ -238,19 +253,25 @@ STEP: list[Row] = [
     (
         lambda: lstm_step(LAYER, XS[0, :, :4], ROWS),
         ValueError,
-        "lstm_step: x.shape=(3, 4) must end in 5, the input features of `weight_ih`.",
+        (
+            "lstm_step: x.shape=(3, 4) must end in 5, the input features of "
+            f"`weight_ih`. {TOGETHER}"
+        ),
     ),
     (
         lambda: lstm_step(LAYER, jnp.ones(()), ROWS),
         ValueError,
-        "lstm_step: x.shape=() must end in 5, the input features of `weight_ih`.",
+        (
+            "lstm_step: x.shape=() must end in 5, the input features of "
+            f"`weight_ih`. {TOGETHER}"
+        ),
     ),
     (
         lambda: lstm_step(LAYER, XS[0], ROWS._replace(c=ROWS.c[:2])),
         ValueError,
         (
             "lstm_step: state.c.shape=(2, 4) must be (3, 4): batch, cell features. "
-            "Use None for zeros."
+            "Use jax.numpy.zeros((3, 4)) to start anew."
         ),
     ),
 ]
@@ -320,32 +341,6 @@ INIT: list[Row] = [
 ]
 
 
-SPECS: list[Row] = [
-    (
-        lambda: spec_of(None),  # pyright: ignore[reportArgumentType]
-        TypeError,
-        (
-            "spec_of: params must be a mapping from torch's names to arrays, not "
-            "NoneType: a state dict is the parameter tree. Use module.params() or a "
-            "state dict."
-        ),
-    ),
-    (
-        lambda: spec_of(CELL | {"weight_ih_l0": [[1.0]]}),
-        TypeError,
-        (
-            "spec_of: weight_ih_l0 must be an array, not list: the sizes are read off "
-            "its shape. Use numpy.asarray."
-        ),
-    ),
-    (
-        lambda: spec_of(PARAMS | {3: XS}),  # pyright: ignore[reportArgumentType]
-        ValueError,
-        f"spec_of: not used: '3'. {ONE_LSTM}",
-    ),
-]
-
-
 @pytest.mark.parametrize("row", OPTIONS, ids=lambda row: row[2][:40])
 def test_an_option_that_there_is_not(row: Row) -> None:
     assert_raises(row)
@@ -358,11 +353,6 @@ def test_a_step_whose_arguments_do_not_fit(row: Row) -> None:
 
 @pytest.mark.parametrize("row", INIT, ids=lambda row: row[2][:40])
 def test_parameters_that_cannot_be_drawn(row: Row) -> None:
-    assert_raises(row)
-
-
-@pytest.mark.parametrize("row", SPECS, ids=lambda row: row[2][:40])
-def test_parameters_that_have_no_spec(row: Row) -> None:
     assert_raises(row)
 
 
