@@ -1,9 +1,13 @@
 """Text for a reader: tables, numbers, names out of files; and values for JSON."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 from io import StringIO
 from typing import Any
+
+WIDTH = 120  # of a table, where no terminal has another
+_BETWEEN = 3  # characters that a column of a table takes beside its text
 
 
 def printable(text: object, most: int = 200) -> str:
@@ -19,32 +23,67 @@ def printable(text: object, most: int = 200) -> str:
 
 
 def roundings(value: float | None) -> str:
-    """An error for a reader, with one digit after the point; a dash for none."""
-    if value is None or math.isnan(value):
-        return "-"
+    """An error for a reader, with one digit after the point.
+
+    Example:
+        >>> roundings(0.72), roundings(2e6), roundings(None)
+        ('0.7', '2.0e+06', 'not run')
+    """
+    if value is None:
+        return "not run"
     return f"{value:.1f}" if value < 1e4 else f"{value:.1e}"
 
 
 def text_table(
-    title: str, header: Sequence[str], lines: Sequence[Sequence[str]]
+    title: str,
+    header: Sequence[str],
+    lines: Sequence[Sequence[str]],
+    width: int = WIDTH,
 ) -> str:
-    """A table for a terminal: the first column aligned left, the others right."""
+    """A table for a terminal: the first column aligned left, the others right.
+
+    Where it is wider than `width`, each row is written out with the names of its
+    columns instead, and nothing is cut off.
+    """
+    rows = [header, *lines]
+    columns = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    fits = sum(columns) + _BETWEEN * len(columns) <= width
+    draw = _in_columns if fits else _written_out
+    return "\n".join([*textwrap.wrap(title, width), draw(header, lines, width)])
+
+
+def _in_columns(
+    header: Sequence[str], lines: Sequence[Sequence[str]], width: int
+) -> str:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(
-        box=SIMPLE_HEAD, title=Text(title), title_justify="left", pad_edge=False
-    )
+    made = Table(box=SIMPLE_HEAD, pad_edge=False)
     for index, name in enumerate(header):
         made.add_column(name, justify="left" if index == 0 else "right", no_wrap=True)
     for line in lines:
         made.add_row(*map(Text, line))
-    console = Console(file=StringIO(), width=120, color_system=None)
+    console = Console(file=StringIO(), width=width, color_system=None)
     console.print(made)
     text = console.file.getvalue()  # type: ignore[attr-defined]
     return "\n".join(line.rstrip() for line in text.splitlines())
+
+
+def _written_out(
+    header: Sequence[str], lines: Sequence[Sequence[str]], width: int
+) -> str:
+    """A paragraph for each row: `ys: error 0.7, torch 0.8, ok`."""
+    rows = []
+    for first, *others in lines:
+        pairs = zip(header[1:], others, strict=True)
+        cells = (" ".join(filter(None, pair)) for pair in pairs if pair[1])
+        rows.append(f"{first}: {', '.join(cells)}")
+    return "\n".join(
+        textwrap.fill(row, width, initial_indent=" ", subsequent_indent="   ")
+        for row in rows
+    )
 
 
 def jsonable(value: Any) -> Any:

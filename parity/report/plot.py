@@ -2,11 +2,14 @@
 
 import io
 import math
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from parity.report.rows import Findings, Row
+from parity.report.summary import summary
+from parity.show import printable
 
 _SUFFIXES = (".png", ".svg", ".pdf")
 _LEAST = 1e-2
@@ -56,9 +59,22 @@ def figure(reports: Sequence[Findings], suffix: str) -> bytes:
     left, right = drawn.subplots(1, 2, width_ratios=(3, 2))
     _draw_tensors(left, reports)
     _draw_time(right, reports)
+    _ = drawn.suptitle(_title(reports), fontsize=9, parse_math=False)
     held = io.BytesIO()
     drawn.savefig(held, format=suffix[1:], dpi=200)
     return held.getvalue()
+
+
+def _title(reports: Sequence[Findings]) -> str:
+    """What was checked, in which types, and the verdict."""
+    types = dict.fromkeys(str(r.facts["dtype"]) for r in reports if "dtype" in r.facts)
+    files = dict.fromkeys(str(r.facts["file"]) for r in reports if "file" in r.facts)
+    if len(reports) == 1:
+        said = [reports[0].title, reports[0].messages()[0]]
+    else:
+        said = [f"{len(reports)} checks", summary(reports).sentence()]
+    about = ", ".join(map(printable, (*files, *types)))
+    return "\n".join(textwrap.fill(line, 100) for line in (said[0], about, said[1]))
 
 
 def _draw_tensors(axes: Any, reports: Sequence[Findings]) -> None:
@@ -67,6 +83,8 @@ def _draw_tensors(axes: Any, reports: Sequence[Findings]) -> None:
     names = list(worst)
     for kind, marker, filled in (("ours", "o", True), ("torch", "s", False)):
         places = [k for k, name in enumerate(names) if worst[name][kind] is not None]
+        if not places:
+            continue
         values = [_drawable(worst[names[k]][kind]) for k in places]
         face = None if filled else "none"
         _ = axes.plot(values, places, marker, label=kind, markerfacecolor=face, ms=4)
@@ -77,7 +95,8 @@ def _draw_tensors(axes: Any, reports: Sequence[Findings]) -> None:
     if names:
         axes.set_xscale("log")
     axes.set_xlabel("error in roundings")
-    _ = axes.legend(fontsize=7)
+    if names:
+        _ = axes.legend(fontsize=7)
 
 
 def _worst(reports: Sequence[Findings]) -> dict[str, dict[str, Any]]:
@@ -103,6 +122,7 @@ def _draw_time(axes: Any, reports: Sequence[Findings]) -> None:
     if rows:
         axes.set_yscale("log")
         _ = axes.axhline(next(iter(rows.values())).budget, color="0.3", ls=":", lw=1)
+    if axes.get_legend_handles_labels()[0]:
         _ = axes.legend(fontsize=7)
     axes.set_xlabel("time step")
     axes.set_ylabel("error in roundings")
@@ -113,6 +133,8 @@ def _draw_row(axes: Any, row: Row, color: str) -> None:
         ("", "-", row.profile),
         (", torch", "--", row.torch_profile),
     ):
+        if not values:
+            continue
         drawable = [_drawable(value) for value in values]
         label = f"{row.tensor}{whose}"
         _ = axes.plot(drawable, style, color=color, lw=1, label=label)

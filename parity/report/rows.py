@@ -1,11 +1,17 @@
 """What a check found: the rows, the verdict and the advice."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from parity.judge.tolerance import Distance
 from parity.report.curves import Mismatch
+
+OK, FAIL, NOTHING = "ok", "FAIL", "nothing to tell"
+NOT_INSTALLED = (
+    "torch is not installed, so it was not run (pip install 'lstm-jax[parity]')"
+)
 
 
 @dataclass(frozen=True)
@@ -22,6 +28,9 @@ class Row:
         profile: Our error at each time step of `ys` and `d_xs`, and in each row of
             `h_n` and `c_n`; empty for other tensors.
         torch_profile: Torch's, likewise.
+        difference: The largest difference between our numbers and torch's, as it is;
+            None where torch did not run or the shapes differ.
+        largest: The largest of the exact numbers, without its sign.
     """
 
     tensor: str
@@ -31,6 +40,8 @@ class Row:
     budget: float
     profile: tuple[float, ...] = field(default=(), repr=False)
     torch_profile: tuple[float, ...] = field(default=(), repr=False)
+    difference: float | None = None
+    largest: float = 0.0
 
     @property
     def error(self) -> float:
@@ -67,6 +78,9 @@ class Findings:
         facts: What the numbers depend on: sizes, type, seed, precision, device.
         mismatch: The numbers around the first wrong place, to be drawn, if there are
             any.
+        not_run: Sides that did not run, `torch` or none, and why.
+        untold: Why numbers within the budget say nothing about the LSTM, with the cure;
+            empty where they do.
     """
 
     title: str
@@ -74,11 +88,35 @@ class Findings:
     advice: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     mismatch: Mismatch | None = field(default=None, repr=False)
+    not_run: dict[str, str] = field(default_factory=dict)
+    untold: str = ""
 
     @property
     def ok(self) -> bool:
-        """Whether there are rows and every one is within the budget."""
-        return bool(self.rows) and all(row.ok for row in self.rows)
+        """Whether every row is within the budget, and they have something to tell."""
+        return self.verdict == OK
+
+    @property
+    def verdict(self) -> str:
+        """One of "ok", "FAIL" and "nothing to tell"."""
+        if not all(row.ok for row in self.rows):
+            return FAIL
+        return NOTHING if self.untold or not self.rows else OK
+
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """What ran: `jax` and the `oracle`, and `torch` where it did."""
+        if not self.rows:
+            return ()
+        torch = any(row.torch is not None for row in self.rows)
+        return ("jax", "torch", "oracle") if torch else ("jax", "oracle")
+
+    @property
+    def without_torch(self) -> str:
+        """Why torch did not run; empty where it did."""
+        if "torch" in self.sides or not self.rows:
+            return ""
+        return self.not_run.get("torch", "torch was not run")
 
     def worst(self) -> list[Row]:
         """The worst row of each tensor, in the order of the tensors."""
@@ -104,15 +142,17 @@ class Findings:
         """The verdict: that all is right, or what is wrong first, and the advice."""
         tensors = self.worst()
         wrong = [row for row in tensors if not row.ok]
-        if not self.rows:
-            return ["FAIL: nothing was compared."]
-        if not wrong:
-            return [f"ok: all {len(tensors)} tensors are within the budget."]
-        more = f"{len(wrong)} of {len(tensors)} tensors are out of the budget."
-        return [wrong[0].sentence(), more, *self.advice]
+        if wrong:
+            more = f"{len(wrong)} of {len(tensors)} tensors are out of the budget."
+            return [wrong[0].sentence(), more, *self.advice]
+        if self.verdict == NOTHING:
+            return [f"nothing to tell: {self.untold or 'nothing was compared.'}"]
+        against = f": equal to the exact oracle; {self.without_torch}"
+        end = against if self.without_torch else ""
+        return [f"ok: all {len(tensors)} tensors are within the budget{end}."]
 
 
-def ratio_to_torch(rows: list[Row]) -> float:
+def ratio_to_torch(rows: Sequence[Row]) -> float:
     """Geometric mean of our error over torch's, of rows where neither is 0."""
     pairs = [(row.error, row.torch) for row in rows if row.torch and row.error]
     logs = [math.log(error / torch) for error, torch in pairs if torch]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from parity.judge import tolerance
@@ -73,14 +74,57 @@ class Compared:
 
     def _row(self, key: Key) -> Row:
         torch = self.torch[key].distance.error if key in self.torch else None
-        profiles = (self._profile(side, key) for side in (self.actual, self.torch))
-        return Row(*key, self.distance(key), torch, self.case.budget, *profiles)
+        return Row(
+            *key,
+            self.distance(key),
+            torch,
+            self.case.budget,
+            profile=self._profile(self.actual, key),
+            torch_profile=self._profile(self.torch, key),
+            difference=self._difference(key),
+            largest=float(np.abs(self.exact[key].value).max(initial=0)),
+        )
+
+    def _difference(self, key: Key) -> float | None:
+        """The largest difference to torch; infinite for NaN."""
+        if key not in self.torch or key not in self.actual:
+            return None
+        pair = (self.actual[key].value, self.torch[key].value)
+        ours, theirs = (array.astype(np.float64) for array in pair)
+        if ours.shape != theirs.shape:
+            return None
+        far = float(np.abs(ours - theirs).max(initial=0))
+        return np.inf if np.isnan(far) else far
 
     def _profile(self, side: Side, key: Key) -> tuple[float, ...]:
         """The error over time, or over layers and directions; else empty."""
         if key[0] not in _PROFILED or key not in side:
             return ()
         return tolerance.profile(side[key].value, self.exact[key], self.case.dtype)
+
+    def untold(self) -> str:
+        """Why numbers within the budget say nothing, with the cure; else empty.
+
+        A number says something where zero in its place would be out of the budget.
+        """
+        if 0 in self.case.batch:
+            return "no row was run. Give a batch of at least 1."
+        lengths = self.problem.lengths
+        if not (self.case.steps if lengths is None else lengths.max(initial=0)):
+            return "no time step was run. Give at least 1 step."
+        weights = [key for key in self.exact if key[0].startswith("d_weight")]
+        if any(self._tells(key) for key in weights):
+            return ""
+        return (
+            "the gates are saturated, and no weight has a gradient larger than its "
+            "rounding. Give weights or inputs at which the gates still move."
+        )
+
+    def _tells(self, key: Key) -> bool:
+        """Whether zeros in place of the right values would be out of the budget."""
+        exact, stored = self.exact[key], self.case.dtype_of(key[0])
+        zeros = np.zeros(exact.value.shape, jnp.dtype(stored))
+        return self.case.distance(key[0], zeros, exact).error > self.case.budget
 
     def place_of_row(self, row: int) -> str:
         """The layer and direction of a row of the state, in words."""

@@ -13,6 +13,7 @@ from parity.judge.cases import Case, Problem
 from parity.judge.exact import of_oracle
 from parity.judge.tensors import Array, Key, Run
 from parity.report.report import Report
+from parity.report.rows import FAIL
 from parity.verify import diagnose, given, sides
 from parity.verify.compared import Compared, Judged, Side, judged
 from parity.verify.given import DTYPES as DTYPES
@@ -90,7 +91,11 @@ def check(
         device: The JAX device; None means the default one.
 
     Returns:
-        A report with a row for each tensor and set of cotangents. Where a row fails,
+        A report with a row for each tensor and set of cotangents. Its `sides` are what
+        ran: where torch is not installed, JAX is compared with the oracle only. Its
+        `verdict` is "ok", "FAIL", or "nothing to tell" where no weight changes a
+        number: no row or no time step ran, or the gates are saturated; only the first
+        is `ok`. Where a row fails,
         `advice` says what is wrong: first the known mistake that explains the numbers,
         if there is one; then which of the weights given differ from the right ones, if
         any do; last the first wrong place.
@@ -164,9 +169,17 @@ def compare(
         actual=_worse_of(side(values(problem)), side(outputs)),
         torch=side(sides.of_torch(problem)),
     )
-    facts = asdict(case) | conditions.facts()
-    report = Report(case.name, compared.rows(), facts=facts)
-    if report.ok:
+    size = sum(array.size for array in problem.params.values())
+    facts = asdict(case) | conditions.facts() | {"parameters": size}
+    why = sides.torch_not_run(problem)
+    report = Report(
+        case.name,
+        compared.rows(),
+        facts=facts,
+        not_run={"torch": why} if why else {},
+        untold=compared.untold(),
+    )
+    if report.verdict != FAIL:
         return report
     advice = diagnose.advice(compared, values)
     return replace(report, advice=advice, mismatch=mismatch(compared))

@@ -25,8 +25,9 @@ def bar(row: Row, scale: Scale) -> Markup:
     ]
     at = scale(row.budget)
     line = element("line", x1=at, x2=at, y1=0, y2=20, class_="budget")
-    said = f"error {roundings(row.error)}, torch {roundings(row.torch)}, "
-    said += f"budget {row.budget:g}, on a logarithmic axis"
+    torch = "" if row.torch is None else f"torch {roundings(row.torch)}, "
+    said = f"error {roundings(row.error)}, {torch}budget {row.budget:g}, "
+    said += "on a logarithmic axis"
     return _svg(said, 160, 20, *bars, line, class_="bar" if row.ok else "bar wrong")
 
 
@@ -40,10 +41,9 @@ def over_time(row: Row, steps: int) -> Markup:
         places = _places(len(values), steps)
         points = [(xs(x), ys(y)) for x, y in zip(places, values, strict=True)]
         lines.append(_polyline(points, kind))
+    torch = "" if row.torch is None else f"torch's {roundings(row.torch)}, "
     said = f"Error of {row.tensor} at each of {steps} time steps: ours at most "
-    said += (
-        f"{roundings(row.error)}, torch's {roundings(row.torch)}, budget {row.budget:g}"
-    )
+    said += f"{roundings(row.error)}, {torch}budget {row.budget:g}"
     frame = [*_y_axis(ys), *_x_axis(xs, "time step"), _budget(ys, row.budget)]
     return _svg(said, _WIDTH, _HEIGHT, *frame, *lines)
 

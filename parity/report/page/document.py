@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from importlib import resources
 
 from parity.machine import environment
+from parity.report.decision import decision
 from parity.report.page.markup import Markup, concat, element
-from parity.report.page.section import section
-from parity.report.rows import Findings
+from parity.report.page.section import SIGNS, section
+from parity.report.rows import FAIL, NOTHING, Findings
 from parity.report.summary import Summary, summary
 from parity.show import roundings
 
@@ -30,6 +31,7 @@ def page(reports: Sequence[Findings], problems: Sequence[str], command: str) -> 
     main = element(
         "main",
         _verdict(found, problems),
+        _decision(reports),
         _tiles(found) if reports else None,
         _problems(problems),
         _overview(reports) if len(reports) > 1 else None,
@@ -44,14 +46,13 @@ def _head(found: Summary) -> Markup:
     style = (
         resources.files("parity.report.page").joinpath("style.css").read_text("utf-8")
     )
-    verdict = "same" if found.ok else "not the same"
     return element(
         "head",
         element("meta", charset="utf-8"),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="color-scheme", content="light dark"),
         element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        element("title", f"LSTM parity: {verdict}"),
+        element("title", f"LSTM parity: {found.verdict}"),
         element("style", Markup(style)),
     )
 
@@ -60,7 +61,7 @@ def _verdict(found: Summary, problems: Sequence[str]) -> Markup:
     kind, sign, words = _verdict_words(found, bool(problems))
     return element(
         "header",
-        element("p", "LSTM parity: torch and JAX", class_="kicker"),
+        element("p", "LSTM parity", class_="kicker"),
         element(
             "h1",
             element("span", sign, class_="sign", aria_hidden="true"),
@@ -73,29 +74,47 @@ def _verdict(found: Summary, problems: Sequence[str]) -> Markup:
 def _verdict_words(found: Summary, partial: bool) -> tuple[str, str, str]:
     """Class, sign and sentence of the verdict."""
     count, wrong = f"{found.comparisons:,}", found.comparisons - found.comparisons_ok
-    if wrong:
+    if found.verdict == FAIL:
         said = f"Not the same: {wrong} of {count} comparisons are out of the budget."
         return "fail", "✕", said
     if partial:
-        right = "LSTM is" if found.lstms == 1 else "LSTMs are"
-        said = f"Not all of it was checked: {found.lstms} {right} the same as torch's."
+        right = "LSTM is" if found.lstms_ok == 1 else "LSTMs are"
+        same = "the same as torch's" if found.same_as_torch else "equal to the oracle's"
+        said = f"Not all of it was checked: {found.lstms_ok} {right} {same}."
         return "fail", "!", said
-    if not found.ok:
-        return "fail", "✕", "Nothing was compared."
+    if found.verdict == NOTHING:
+        why = (
+            "no number depends on the weights"
+            if found.lstms
+            else "nothing was compared"
+        )
+        return "fail", "!", f"Nothing to tell: {why}."
     whose = "of the LSTM" if found.lstms == 1 else f"of {found.lstms} LSTMs"
-    said = f"The same as torch: all {count} comparisons {whose} are within the budget."
+    equal = "The same as torch" if found.same_as_torch else "Equal to the exact oracle"
+    untold = f"; {found.untold()}" if found.lstms_untold else ""
+    said = f"{equal}: all {count} comparisons {whose} are within the budget{untold}."
     return "pass", "✓", said
 
 
+def _decision(reports: Sequence[Findings]) -> Markup | None:
+    """What ran, how far JAX is from torch in plain numbers, the size, the file."""
+    items = (
+        element("div", element("dt", name), element("dd", words))
+        for name, words in decision(reports).items()
+    )
+    return element("dl", *items, class_="facts") if reports else None
+
+
 def _tiles(found: Summary) -> Markup:
-    ratio = f"{found.ratio:.2f}" if found.ratio < 100 else roundings(found.ratio)
     tiles = {
         "LSTMs": _share(found.lstms_ok, found.lstms),
         "comparisons": _share(found.comparisons_ok, found.comparisons),
-        "our worst error": roundings(found.worst),
-        "torch's worst": roundings(found.torch),
-        "ours over torch's": ratio,
     }
+    worst = {"our worst error": found.worst, "torch's worst": found.torch}
+    tiles |= {name: roundings(v) for name, v in worst.items() if v is not None}
+    if found.ratio is not None:
+        ratio = f"{found.ratio:.2f}" if found.ratio < 100 else roundings(found.ratio)
+        tiles["ours over torch's"] = ratio
     items = (
         element("div", element("dt", name), element("dd", value))
         for name, value in tiles.items()
@@ -103,9 +122,10 @@ def _tiles(found: Summary) -> Markup:
     said = (
         "An error is how many roundings of the type a result is away from the exact "
         "one, at the worst time step. The exact result is computed in wider numbers, "
-        "by code that shares nothing with either side. The last number is the "
-        "geometric mean over all comparisons."
+        "by code that shares nothing with either side."
     )
+    if found.ratio is not None:
+        said += " The last number is the geometric mean over all comparisons."
     return concat(
         element("dl", *items, class_="tiles"), element("p", said, class_="note")
     )
@@ -130,9 +150,10 @@ def _problems(problems: Sequence[str]) -> Markup | None:
 def _overview(reports: Sequence[Findings]) -> Markup:
     """A line for each report, the wrong ones first."""
     lines = sorted(enumerate(reports), key=lambda pair: pair[1].ok)
-    header = ("LSTM", "our worst", "torch's worst", "verdict")
+    torch = any("torch" in report.sides for report in reports)
+    header = ("LSTM", "our worst", *["torch's worst"] * torch, "verdict")
     head = element("tr", *(element("th", name, scope="col") for name in header))
-    rows = (_overview_row(report, f"#lstm-{k}") for k, report in lines)
+    rows = (_overview_row(report, f"#lstm-{k}", torch) for k, report in lines)
     table = element(
         "table", element("thead", head), element("tbody", *rows), class_="overview"
     )
@@ -143,15 +164,15 @@ def _overview(reports: Sequence[Findings]) -> Markup:
     return element("details", element("summary", title), table)
 
 
-def _overview_row(report: Findings, link: str) -> Markup:
-    error, torch = report.worst_of(("",))
-    verdict = ("✓ ok", None) if report.ok else ("✕ FAIL", "fail")
+def _overview_row(report: Findings, link: str, torch: bool) -> Markup:
+    ours, own = report.worst_of(("",))
+    cells = [roundings(ours), *[roundings(own)] * torch]
+    kind = None if report.ok else "fail"
     return element(
         "tr",
         element("th", element("a", report.title, href=link), scope="row"),
-        element("td", roundings(error)),
-        element("td", roundings(torch)),
-        element("td", verdict[0], class_=verdict[1]),
+        *(element("td", cell) for cell in cells),
+        element("td", SIGNS[report.verdict], class_=kind),
     )
 
 

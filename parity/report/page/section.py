@@ -7,16 +7,17 @@ from lstm_jax import LSTMSpec
 from parity.report.curves import Mismatch
 from parity.report.page import axes, charts
 from parity.report.page.markup import Markup, concat, element
-from parity.report.rows import Findings, Row
+from parity.report.rows import FAIL, NOTHING, OK, Findings, Row
 from parity.show import roundings
 
+SIGNS = {OK: "✓ ok", FAIL: "✕ FAIL", NOTHING: "! nothing to tell"}
 _STATES_AFTER = ("h_n", "c_n")
 
 
 def section(report: Findings, name: str, unfolded: bool = False) -> Markup:
     """The section of an LSTM; folded if nothing is wrong, unless `unfolded`."""
     wrong = "" if report.ok else " fail"
-    badge = element("span", "✓ ok" if report.ok else "✕ FAIL", class_=f"badge{wrong}")
+    badge = element("span", SIGNS[report.verdict], class_=f"badge{wrong}")
     head = element("h2", report.title, " ", badge)
     content = concat(
         _sizes(report),
@@ -24,7 +25,7 @@ def section(report: Findings, name: str, unfolded: bool = False) -> Markup:
         element("h3", "Errors, in roundings."),
         _legend(report),
         element("div", *_drawings(report), class_="drawings"),
-        _table(report.worst()),
+        _table(report),
     )
     if report.ok:
         shown = "" if unfolded else None
@@ -153,38 +154,42 @@ def _larger(held: float, value: float | None) -> float:
 
 
 def _legend(report: Findings) -> Markup:
-    torch = any(row.torch is not None for row in report.rows)
+    torch = element("span", "torch", class_="of torch")
     return element(
         "p",
         element("span", "ours", class_="of ours"),
-        element("span", "torch", class_="of torch") if torch else None,
+        torch if "torch" in report.sides else None,
         element("span", "budget", class_="of budget"),
         class_="legend",
     )
 
 
-def _table(rows: Sequence[Row]) -> Markup:
+def _table(report: Findings) -> Markup:
+    """Each tensor at its worst; torch's column is there if torch ran."""
+    rows, torch = report.worst(), "torch" in report.sides
     header = {"tensor": None, "gradient of": "word spare", "verdict": "word"}
     header |= {"error": None, "torch": None, "budget": "spare", "logarithmic": "log"}
+    if not torch:
+        del header["torch"]
     head = (element("th", n, scope="col", class_=kind) for n, kind in header.items())
     budget = max((row.budget for row in rows), default=1.0)
     errors = [v for row in rows for v in (row.error, row.torch) if v is not None]
     scale = axes.errors(errors, budget, 0, 160)
-    body = (_table_row(row, scale) for row in rows)
+    body = (_table_row(row, scale, torch) for row in rows)
     table = element(
         "table", element("thead", element("tr", *head)), element("tbody", *body)
     )
     return element("div", table, class_="scroll", tabindex=0)
 
 
-def _table_row(row: Row, scale: axes.Scale) -> Markup:
+def _table_row(row: Row, scale: axes.Scale, torch: bool) -> Markup:
     return element(
         "tr",
         element("th", row.tensor, scope="row"),
         element("td", row.cotangents, class_="word spare"),
-        element("td", "✓ ok" if row.ok else "✕ FAIL", class_="word verdict"),
+        element("td", SIGNS[OK if row.ok else FAIL], class_="word verdict"),
         element("td", roundings(row.error)),
-        element("td", roundings(row.torch)),
+        element("td", roundings(row.torch)) if torch else None,
         element("td", f"{row.budget:g}", class_="spare"),
         element("td", charts.bar(row, scale), class_="log"),
         class_=None if row.ok else "fail",

@@ -12,4 +12,8 @@ from parity.verify.sides.jax import (
     of_jax as of_jax,
     outputs_of_jax as outputs_of_jax,
 )
-from parity.verify.sides.torch import has_torch as has_torch, of_torch as of_torch
+from parity.verify.sides.torch import (
+    has_torch as has_torch,
+    of_torch as of_torch,
+    torch_not_run as torch_not_run,
+)

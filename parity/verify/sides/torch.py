@@ -16,6 +16,7 @@ from parity.judge.tensors import (
     flatten_batch,
     primals_of,
 )
+from parity.report.rows import NOT_INSTALLED
 
 if TYPE_CHECKING:
     import torch
@@ -30,9 +31,18 @@ def has_torch() -> bool:
     return True
 
 
+def torch_not_run(problem: Problem) -> str:
+    """Why torch does not run on a problem; empty where it does."""
+    if not has_torch():
+        return NOT_INSTALLED
+    if 0 in problem.xs.shape[:-1]:
+        return "torch takes no sequences without steps or rows, so it was not run"
+    return ""
+
+
 def of_torch(problem: Problem) -> dict[Key, Array]:
-    """What `torch.nn.LSTM` gives; empty where torch is missing or refuses the sizes."""
-    if 0 in problem.xs.shape[:-1] or not has_torch():
+    """What `torch.nn.LSTM` gives; empty where it does not run."""
+    if torch_not_run(problem):
         return {}
 
     from parity.arrays import tensor_of

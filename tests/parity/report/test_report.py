@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("unoptimised", "no_advice")
 def test_a_check_of_nothing_is_not_ok():
     report = parity.Report("nothing", [])
     assert not report.ok
-    assert report.messages() == ["FAIL: nothing was compared."]
+    assert report.messages() == ["nothing to tell: nothing was compared."]
 
 
 def test_a_report_is_a_table_json_and_markdown():

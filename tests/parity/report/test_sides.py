@@ -1,0 +1,158 @@
+"""What a report says of torch where torch did not run, and where nothing was told."""
+
+import json
+import re
+from dataclasses import replace
+
+import jax
+import pytest
+
+import lstm_jax
+import parity
+from parity.judge.cases import Case
+from parity.report import plot
+from parity.report.page import page
+from parity.report.summary import summary
+
+pytestmark = pytest.mark.usefixtures("unoptimised", "no_advice")
+
+PARAMS = lstm_jax.init_params(jax.random.key(0), 5, 4)
+REASON = "torch is not installed, so it was not run (pip install 'lstm-jax[parity]')"
+NO_ROWS = "torch takes no sequences without steps or rows, so it was not run"
+
+
+@pytest.fixture
+def alone(monkeypatch):
+    """The report of a check where torch is not installed."""
+    monkeypatch.setattr("parity.verify.sides.torch.has_torch", lambda: False)
+    return parity.check(PARAMS)
+
+
+@pytest.fixture
+def both(torch):
+    return parity.check(PARAMS)
+
+
+def words_of(text):
+    """The words of a page, without its style."""
+    text = re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL)
+    text = re.sub(r"aria-label=\"([^\"]*)\"", r">\1<", text)
+    return " ".join(re.sub(r"<[^>]*>", " ", text).replace("&#x27;", "'").split())
+
+
+def test_a_check_without_torch_is_equal_to_the_oracle_and_says_why(alone):
+    assert alone.ok
+    assert alone.sides == ("jax", "oracle")
+    assert alone.without_torch == REASON
+    assert alone.messages() == [
+        "ok: all 10 tensors are within the budget: equal to the exact oracle; "
+        f"{REASON}."
+    ]
+
+
+def test_every_form_of_a_report_without_torch_claims_nothing_of_it(alone):
+    found = summary([alone])
+    texts = [str(alone), alone.to_markdown(), words_of(alone.to_html())]
+    drawn = plot.figure([alone], ".svg").decode()
+    texts += [found.sentence(), " ".join(re.findall("<!-- (.*?) -->", drawn))]
+    for text in texts:
+        assert REASON in text
+        said = text.replace(REASON, "")
+        said = re.sub(r"torch \d\S*", "", said)  # its version, on the page
+        assert "torch" not in said.lower()
+        assert not re.search(r"\bnan\b", said, re.IGNORECASE)
+        assert not re.search(r"[\w:] +- |\| *- *\|", said)
+    assert (found.torch, found.ratio, found.same_as_torch) == (None, None, False)
+    fields = json.loads(alone.to_json())
+    assert fields["sides"] == ["jax", "oracle"]
+    assert fields["not_run"] == {"torch": REASON}
+    assert "Equal to the exact oracle: all 31 comparisons" in texts[2]
+
+
+def test_a_report_with_torch_says_so(both):
+    assert both.sides == ("jax", "torch", "oracle")
+    assert "compared: JAX and torch, each with the exact oracle\n" in str(both)
+    fields = json.loads(both.to_json())
+    assert (fields["sides"], fields["not_run"]) == (["jax", "torch", "oracle"], {})
+    assert "The same as torch" in words_of(both.to_html())
+
+
+def test_a_summary_says_in_how_many_checks_torch_did_not_run(both):
+    rows = [replace(row, torch=None, difference=None) for row in both.rows]
+    alone = replace(both, title="other", rows=rows, not_run={"torch": REASON})
+    found = summary([both, alone])
+    assert found.sentence().endswith(f"; in 1 of 2 checks {REASON}")
+    assert not found.same_as_torch
+    words = words_of(page([both, alone], [], ""))
+    assert "Equal to the exact oracle: all 62 comparisons" in words
+    assert "other 0." in words
+    assert "not run ✓ ok" in words
+
+
+@pytest.mark.parametrize(
+    ("sizes", "reason"),
+    [
+        ({"batch": 0}, "no row was run. Give a batch of at least 1."),
+        ({"steps": 0}, "no time step was run. Give at least 1 step."),
+    ],
+)
+def test_a_check_of_no_rows_or_steps_has_nothing_to_tell(sizes, reason, torch):
+    report = parity.check(PARAMS, **sizes)
+    assert (report.verdict, report.ok, report.untold) == (
+        "nothing to tell",
+        False,
+        reason,
+    )
+    assert report.messages() == [f"nothing to tell: {reason}"]
+    assert report.without_torch == NO_ROWS
+    assert str(report).endswith(f"nothing to tell: {reason}")
+    assert json.loads(report.to_json())["verdict"] == "nothing to tell"
+
+
+def test_rows_that_all_have_length_0_have_nothing_to_tell():
+    cases = (
+        Case(name="", steps=1, batch=(1,), lengths=True, seed=k) for k in range(99)
+    )
+    empty = next(case for case in cases if not case.draw().lengths.any())
+    report = parity.check_case(empty)
+    assert report.untold == "no time step was run. Give at least 1 step."
+
+
+def test_saturated_gates_have_nothing_to_tell_and_the_cure_helps():
+    many = {name: 1e6 * array for name, array in PARAMS.items()}
+    report = parity.check(many)
+    assert all(row.ok for row in report.rows)
+    assert report.messages() == [
+        "nothing to tell: the gates are saturated, and no weight has a gradient larger "
+        "than its rounding. Give weights or inputs at which the gates still move."
+    ]
+    assert parity.check({name: array / 1e6 for name, array in many.items()}).ok
+
+
+def test_what_is_wrong_is_wrong_where_nothing_is_told():
+    def broken(params, xs, state):
+        return xs[..., :4], (state[0] + 1, state[1])
+
+    assert parity.check(PARAMS, steps=0, run=broken).verdict == "FAIL"
+
+
+def test_a_summary_counts_those_with_nothing_to_tell(both):
+    empty = replace(both, title="empty", untold="no row was run.")
+    found = summary([both, empty])
+    assert found.ok
+    assert "ok: 1 of 2 LSTMs" in found.sentence()
+    assert "; 1 has nothing to tell" in found.sentence()
+    assert summary([empty]).verdict == "nothing to tell"
+    wrong = replace(both, title="w", rows=[replace(both.rows[0], budget=-1.0)])
+    assert summary([wrong, empty, both]).verdict == "FAIL"
+    words = words_of(page([empty], [], ""))
+    assert "Nothing to tell: no number depends on the weights." in words
+    assert "! nothing to tell" in words
+
+
+def test_a_geometric_mean_of_nothing_is_not_said(both):
+    exact = replace(both.rows[0], found=replace(both.rows[0].found, error=0.0))
+    report = replace(both, rows=[exact])
+    assert summary([report]).ratio is None
+    assert "geometric" not in summary([report]).sentence()
+    assert "geometric" not in words_of(report.to_html())
