@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 
 from parity.cli import bench, check, convert, inspect
+from parity.cli.screen import PROGRAM, READER_GONE, print_anything, say, stop_printing
+from parity.machine import versions
 from parity.show import printable
 
 _EXAMPLES = """examples:
@@ -19,13 +21,28 @@ _EXAMPLES = """examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code is 0 for equal, 1 for not, 2 for bad use."""
+    print_anything()
     try:
-        given = sys.argv[1:] if arguments is None else list(arguments)
+        try:
+            return _main(sys.argv[1:] if arguments is None else list(arguments))
+        finally:
+            _ = sys.stdout.flush()
+    except BrokenPipeError:
+        stop_printing()
+        return READER_GONE
+
+
+def _main(given: list[str]) -> int:
+    try:
         options = _parser().parse_args(given)
         options.command = shlex.join(["python", "-m", "parity", *given])
         return options.run(options)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         return _refuse(_of_the_system(error))
+    except ModuleNotFoundError as error:
+        return _refuse(_not_installed(error))
     except (ValueError, TypeError) as error:
         return _refuse(printable(error, 2000))
     except MemoryError:
@@ -45,18 +62,33 @@ def _of_the_system(error: OSError) -> str:
     )
 
 
+def _not_installed(error: ModuleNotFoundError) -> str:
+    """The sentence for a library that this command needs; anything else is our fault.
+
+    Raises:
+        ModuleNotFoundError: If it is another module than torch.
+    """
+    if error.name is None or error.name.partition(".")[0] != "torch":
+        raise error
+    return (
+        "torch must be installed: this command needs it here. Use pip install "
+        "'lstm-jax[parity]'."
+    )
+
+
 def _refuse(sentence: str) -> int:
-    print(f"lstm-parity: {sentence}", file=sys.stderr)  # noqa: T201
+    say(sentence)
     return 2
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m parity",
+        prog=PROGRAM,
         description="Move LSTM weights between torch and JAX, and prove them equal.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    _ = parser.add_argument("--version", action="version", version=versions())
     commands = parser.add_subparsers(metavar="command", required=True)
     inspect.add_to(commands)
     check.add_to(commands)

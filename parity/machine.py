@@ -4,9 +4,12 @@ import os
 import platform
 from datetime import UTC, datetime
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
-_PACKAGES = ("lstm-jax", "jax", "jaxlib", "flax", "numpy", "torch")
+import lstm_jax
+
+_PACKAGES = ("jax", "jaxlib", "flax", "numpy", "torch")
 
 
 def environment() -> dict[str, str]:
@@ -15,13 +18,26 @@ def environment() -> dict[str, str]:
         "system": platform.platform(),
         "processor": f"{_processor()}, {os.cpu_count()} cores",
         "python": platform.python_version(),
+        "lstm-jax": lstm_jax.__version__,
         **{name: v for name in _PACKAGES if (v := _version(name))},
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
 
 
+def versions() -> str:
+    """Versions of lstm_jax, jax and torch in a line."""
+    torch = _version("torch")
+    return (
+        f"lstm_jax {lstm_jax.__version__}, jax {_version('jax')}, "
+        f"{f'torch {torch}' if torch else 'torch not installed'}"
+    )
+
+
 def _version(name: str) -> str:
+    """A package's version; empty if it cannot be imported."""
     try:
+        if find_spec(name) is None:
+            return ""
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return ""

@@ -81,7 +81,14 @@ def _written_out(
         cells = (" ".join(filter(None, pair)) for pair in pairs if pair[1])
         rows.append(f"{first}: {', '.join(cells)}")
     return "\n".join(
-        textwrap.fill(row, width, initial_indent=" ", subsequent_indent="   ")
+        textwrap.fill(
+            row,
+            width,
+            initial_indent=" ",
+            subsequent_indent="   ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
         for row in rows
     )
 

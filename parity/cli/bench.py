@@ -2,14 +2,12 @@
 
 import argparse
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 
 from parity.bench.results import store, table
@@ -19,6 +17,7 @@ from parity.bench.timing.processes import rate_of
 from parity.bench.timing.rounds import Plan, Tell, measure
 from parity.bench.works import CASE_TAGS, MODES, works_of
 from parity.cli.options import add_command, check_directory, check_writable, count
+from parity.cli.screen import Screen, say, width
 from parity.machine import cores_here, environment, gpu_name
 from parity.report.plot import check_installed
 from parity.show import text_table
@@ -101,7 +100,7 @@ def _add_how(add: Callable[..., Any]) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; 1 if a runner gave wrong numbers."""
-    console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
+    console = Screen()
     if options.list:
         return _list(console)
     _refuse_beside_from(options)
@@ -140,17 +139,17 @@ def _check_paths(options: argparse.Namespace) -> None:
         check_directory("bench", "plot", options.plot)
 
 
-def _print_tables(measurements: list[store.Measurement], console: Console) -> None:
+def _print_tables(measurements: list[store.Measurement], console: Screen) -> None:
     for measurement in measurements:
         title, rows = table.title(measurement), table.rows(measurement)
-        console.print(text_table(title, table.HEADER, rows))
+        console.print(text_table(title, table.HEADER, rows, width()))
         for line in table.left_out(measurement):
             console.print(line)
     for sentence in (table.LEGEND, *table.sentences(measurements)):
         console.print(sentence)
 
 
-def _list(console: Console) -> int:
+def _list(console: Screen) -> int:
     for tag, cases in CASE_TAGS.items():
         console.print(f"{tag}: {', '.join(cases)}")
     console.print(f"runners: {', '.join(RUNNERS)}")
@@ -213,7 +212,7 @@ def _gpu(settings: Settings) -> dict[str, str]:
 @contextmanager
 def _progress() -> Iterator[Tell]:
     """Tell what is done: in one line on a terminal, else in one for each work."""
-    console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    console = Screen(stderr=True)
     if console.is_terminal:
         with console.status("starting") as shown:
             yield lambda text: shown.update(escape(text))
@@ -230,7 +229,7 @@ def _progress() -> Iterator[Tell]:
 
 
 def _say(sentence: str) -> None:
-    print(f"lstm-parity: bench: {sentence}", file=sys.stderr)  # noqa: T201
+    say(f"bench: {sentence}")
 
 
 def _plan(options: argparse.Namespace) -> Plan:

@@ -2,32 +2,42 @@
 
 import argparse
 import json
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
-from rich.console import Console
-from rich.progress import track
 
-from parity.cli.check_file import check_file
-from parity.cli.options import add_command, check_writable, count, whole
+from parity.cli.check_file import Checked, check_file
+from parity.cli.options import (
+    add_command,
+    check_other,
+    check_suffix,
+    check_writable,
+    count,
+    whole,
+)
+from parity.cli.progress import Progress
+from parity.cli.screen import Screen, say, width
 from parity.files.beside import write_bytes
 from parity.judge.cases import CASES
 from parity.judge.draws import DRAWS_PER_SHAPE, random_case
 from parity.report import plot
+from parity.report.decision import decision
 from parity.report.page import page
 from parity.report.report import Report
+from parity.report.rows import FAIL, NOTHING
 from parity.report.summary import summary
 from parity.show import printable, roundings, text_table
 from parity.verify.verify import DTYPES, Conditions, check_case
 
 _DESCRIPTION = """Compare torch's LSTM with ours: outputs, states and every gradient,
 in roundings of the type, judged by an exact oracle. Without FILE: the built-in cases.
+Where torch is not installed, ours is compared with the oracle, and the report says so.
 
 exit code: 0 all is within the budget, 1 something is not, 2 bad use, an unreadable
-file, or an LSTM in it that cannot be checked (the others are checked first)"""
+file, or an LSTM that cannot be checked or has nothing to tell: no row or time step
+ran, or its gates are saturated (the others are checked first), 130 interrupted"""
 
 _EXAMPLES = """examples:
   python -m parity check --html report.html
@@ -37,6 +47,8 @@ _EXAMPLES = """examples:
 """
 _NEEDS = {"prefix": "file", "dtype": "file", "input": "file"}
 _NEEDS |= {"batch_first": "input", "start": "random"}
+_SUFFIXES = {"json": (".json", ""), "html": (".html", ".htm"), "plot": plot.SUFFIXES}
+_SCREEN = Path("-")  # for --json: print it, and everything else to the standard error
 
 
 def add_to(commands: Any) -> None:
@@ -52,7 +64,7 @@ def add_to(commands: Any) -> None:
     )
     _add_what(add)
     _add_how(add)
-    add("--json", type=Path, metavar="PATH", help="write every row to a file")
+    add("--json", type=Path, metavar="PATH", help="write every row; - is the screen")
     add("--html", type=Path, metavar="PATH", help="write a page to look at")
     add("--plot", type=Path, metavar="PATH", help="write a figure: .png, .svg or .pdf")
 
@@ -96,30 +108,62 @@ def _add_how(add: Callable[..., Any]) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the command; the exit code."""
     _refuse_unused(options)
-    for name in ("json", "html", "plot"):
-        if getattr(options, name):
-            check_writable("check", name, getattr(options, name))
-    if options.plot:
-        plot.check_suffix(options.plot)
-        plot.check_installed("check", options.plot)
-    device = _device(options.device)
-    conditions = Conditions(precision=options.precision, device=device)
-    console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
-    problems: list[str] = []
-    if options.file is not None:
-        checked = check_file(options, vars(conditions), _progress, console.print)
-        reports, problems = checked.reports, checked.problems
-    elif options.random:
-        reports = _check_random(options, conditions, console)
-    else:
-        reports = _check_cases(conditions, console)
-    _conclude(reports, console, detailed=options.file is not None)
-    _write_all(options, reports, problems, console)
-    for sentence in problems:
-        print(f"lstm-parity: {printable(sentence, 2000)}", file=sys.stderr)  # noqa: T201
-    if problems:
+    _check_paths(options)
+    progress, device = Progress("check"), _device(options.device)
+    conditions = Conditions(
+        precision=options.precision, device=device, tell=progress.tell
+    )
+    screen = Screen(stderr=options.json == _SCREEN)
+    checked, interrupted = Checked(), False
+    try:
+        with progress.shown():
+            _check(checked, options, conditions, progress, screen.print)
+    except KeyboardInterrupt:
+        checked.problems.append(progress.interrupted())
+        interrupted = True
+    _conclude(checked.reports, screen, options)
+    _write_all(options, checked, screen)
+    for sentence in checked.problems:
+        say(printable(sentence, 2000))
+    return 130 if interrupted else _exit_code(checked)
+
+
+def _exit_code(checked: Checked) -> int:
+    verdicts = {report.verdict for report in checked.reports}
+    if checked.problems or verdicts == {NOTHING}:
         return 2
-    return 0 if all(report.ok for report in reports) else 1
+    return 1 if FAIL in verdicts else 0
+
+
+def _check(
+    checked: Checked,
+    options: argparse.Namespace,
+    conditions: Conditions,
+    progress: Progress,
+    show: Callable[[str], None],
+) -> None:
+    """Check what is asked for; what is done is kept if it is interrupted."""
+    if options.file is not None:
+        check_file(options, vars(conditions), progress, checked, show)
+    elif options.random:
+        _check_random(options, conditions, progress, checked, show)
+    else:
+        for case in progress.over(CASES):
+            checked.reports.append(check_case(case, **vars(conditions)))
+
+
+def _check_paths(options: argparse.Namespace) -> None:
+    """Refuse what cannot or should not be written before anything is checked."""
+    given = {name: getattr(options, name) for name in _SUFFIXES}
+    given = {name: path for name, path in given.items() if path is not None}
+    if given.get("json") == _SCREEN:
+        del given["json"]
+    for name, path in given.items():
+        check_writable("check", name, path)
+        check_suffix("check", name, path, _SUFFIXES[name])
+        check_other("check", name, path, options.file)
+    if options.plot:
+        plot.check_installed("check", options.plot)
 
 
 def _refuse_unused(options: argparse.Namespace) -> None:
@@ -152,70 +196,72 @@ def _device(name: str | None) -> Any:
         ) from error
 
 
-def _check_cases(conditions: Conditions, console: Console) -> list[Report]:
-    cases = _progress(CASES, "checking")
-    reports = [check_case(case, **vars(conditions)) for case in cases]
-    title = "Error in roundings of the type (budget 32, half types 4); torch: its worst"
-    header = ("case", "ys", "h_n, c_n", "d_xs, d_h0, d_c0", "d_params", "torch", "")
-    console.print(text_table(title, header, [_case_line(report) for report in reports]))
-    return reports
+def _print_cases(reports: list[Report], show: Callable[[str], None]) -> None:
+    """A line for each case."""
+    torch = any("torch" in report.sides for report in reports)
+    title = "Error in roundings of the type (budget 32, half types 4)"
+    header = ["case", "ys", "h_n, c_n", "d_xs, d_h0, d_c0", "d_params"]
+    header += [*["torch's worst"] * torch, ""]
+    lines = [_case_line(report, torch) for report in reports]
+    show(text_table(title, header, lines, width()))
 
 
-def _case_line(report: Report) -> list[str]:
+def _case_line(report: Report, torch: bool) -> list[str]:
     groups = (("ys",), ("h_n", "c_n"), ("d_xs", "d_h0", "d_c0"), ("d_weight", "d_bias"))
     errors = [roundings(report.worst_of(group)[0]) for group in groups]
-    torch = roundings(report.worst_of(("",))[1])
-    return [report.title, *errors, torch, "ok" if report.ok else "FAIL"]
+    own = [roundings(report.worst_of(("",))[1])] * torch
+    return [report.title, *errors, *own, report.verdict]
 
 
 def _check_random(
-    options: argparse.Namespace, conditions: Conditions, console: Console
-) -> list[Report]:
+    options: argparse.Namespace,
+    conditions: Conditions,
+    progress: Progress,
+    checked: Checked,
+    show: Callable[[str], None],
+) -> None:
     start = options.start or 0
-    draws = range(start, start + options.random)
-    reports = []
-    for index in _progress(draws, "drawing"):
+    for index in progress.over(range(start, start + options.random)):
         if index % DRAWS_PER_SHAPE == 0:
             jax.clear_caches()  # no later draw has these sizes
         case = random_case(options.seed, index)
-        reports.append(check_case(case, **vars(conditions)))
-        if not reports[-1].ok:
+        checked.reports.append(check_case(case, **vars(conditions)))
+        if checked.reports[-1].verdict == FAIL:
             again = f"--random 1 --seed {options.seed} --start {index}"
-            console.print(f"python -m parity check {again}")
-    return reports
+            show(f"python -m parity check {again}")
 
 
-def _conclude(reports: list[Report], console: Console, detailed: bool) -> None:
-    """Print the failures in full, unless they were shown, then one line for all."""
-    wrong = [report for report in reports if not report.ok]
-    for report in [] if detailed else wrong[:3]:
-        console.print(str(report))
-    if reports:
-        console.print(summary(reports).sentence())
-
-
-def _progress(items: Any, what: str) -> Iterator[Any]:
-    """The items, with a bar on a terminal's standard error."""
-    console = Console(stderr=True)
-    yield from track(items, what, console=console, disable=not console.is_terminal)
-
-
-def _write_all(
-    options: argparse.Namespace,
-    reports: list[Report],
-    problems: list[str],
-    console: Console,
+def _conclude(
+    reports: list[Report], screen: Screen, options: argparse.Namespace
 ) -> None:
+    """The failures in full, unless they were shown, then one line for all."""
+    if not reports:
+        return
+    if options.file is None:
+        if not options.random:
+            _print_cases(reports, screen.print)
+        for report in [one for one in reports if one.verdict == FAIL][:3]:
+            screen.print(report.text(width()))
+        for name, words in decision(reports).items():
+            screen.print(f"{name}: {words}")
+    screen.print(summary(reports).sentence())
+
+
+def _write_all(options: argparse.Namespace, checked: Checked, screen: Screen) -> None:
     """Write what was asked for, and say where it is."""
+    reports = checked.reports
     contents = (
         (options.json, lambda: _json(reports).encode()),
-        (options.html, lambda: page(reports, problems, options.command).encode()),
+        (options.html, lambda: page(reports, checked.problems, options.command)),
         (options.plot, lambda: plot.figure(reports, options.plot.suffix)),
     )
     for path, content in contents:
-        if path is not None:
-            write_bytes(path, content())
-            console.print(f"report: {printable(path, 1000)}")
+        if path == _SCREEN:
+            Screen().out(_json(reports), highlight=False)
+        elif path is not None:
+            made = content()
+            write_bytes(path, made if isinstance(made, bytes) else made.encode())
+            screen.print(f"report: {printable(path, 1000)}")
 
 
 def _json(reports: list[Report]) -> str:

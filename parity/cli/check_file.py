@@ -1,8 +1,9 @@
 """`check FILE`: each LSTM of a file, in its own type and in float64."""
 
 import argparse
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,32 +11,44 @@ import jax.numpy as jnp
 import numpy as np
 
 from parity.arrays import is_floating
+from parity.cli.progress import Progress
+from parity.cli.screen import say, width
 from parity.convert.find import Found, nothing_found, survey
 from parity.files.bounds import DamagedError
 from parity.files.kinds.npz import read_npy
-from parity.files.read import read
+from parity.files.read import Contents, read
 from parity.files.source import Unreadable, open_source
+from parity.judge.cases import Case
+from parity.judge.exact import seconds_needed
 from parity.report.report import Report
+from parity.report.rows import NOTHING
 from parity.show import printable
 from parity.verify.verify import DTYPES, check
 
-Progress = Callable[[list[Any], str], Iterable[Any]]
+# A check that takes longer says so before it begins: seconds.
+LONG = 60.0
 
 
 @dataclass(frozen=True)
 class Checked:
-    """The reports on a file, and a sentence for each LSTM that has none."""
+    """The reports, and a sentence for each LSTM without one: filled on the way."""
 
-    reports: list[Report]
-    problems: list[str]
+    reports: list[Report] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def problem(self, sentence: str) -> None:
+        """Add a sentence, once."""
+        if sentence not in self.problems:
+            self.problems.append(sentence)
 
 
 def check_file(
     options: argparse.Namespace,
     settings: dict[str, Any],
     progress: Progress,
+    checked: Checked,
     show: Callable[[str], None],
-) -> Checked:
+) -> None:
     """Check each LSTM, and go on after one that cannot be checked.
 
     Raises:
@@ -49,19 +62,56 @@ def check_file(
         )
     xs = None if options.input is None else _sequences(options)
     settings = {**settings, "seed": options.seed, "xs": xs}
-    problems = [one.sentence() for one in broken]
-    reports = []
-    for one, dtype in progress(_checks(options, found, show), "checking"):
+    for one in broken:
+        checked.problem(one.sentence())
+    file = {"file": options.file, "sha256": digests(options.file, contents)}
+    for one, dtype in progress.over(_checks(options, found, show)):
+        _warn_if_long(one, dtype, xs)
         try:
             report = check(one.lstm_params, dtype=dtype, **settings)
         except (ValueError, TypeError) as error:
-            problems.append(f"{one.title}: {str(error).removeprefix('check: ')}")
+            checked.problem(f"{one.title}: {str(error).removeprefix('check: ')}")
             continue
         finally:
             contents.release()
-        reports.append(_titled(report, one, options.file, dtype))
-        show(str(reports[-1]))
-    return Checked(reports, list(dict.fromkeys(problems)))
+        checked.reports.append(_titled(report, one, dtype, file))
+        show(checked.reports[-1].text(width()))
+        if report.verdict == NOTHING:
+            checked.problem(f"{one.title}, {dtype}: {report.messages()[0]}")
+
+
+def digests(file: str, contents: Contents) -> dict[str, str]:
+    """SHA-256 of every file that the weights are in, by name."""
+    path = Path(file)
+    paths = [path] if path.is_file() else sorted(filter(Path.is_file, path.rglob("*")))
+    paths += [source.path for source in contents.sources if source.path not in paths]
+    return {
+        str(one) if one == path else one.name: _digest(one)
+        for one in dict.fromkeys(paths)
+    }
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _warn_if_long(one: Found, dtype: str, xs: np.ndarray | None) -> None:
+    """Say so before a check that takes long, by a step that is timed here."""
+    sizes: dict[str, Any] = {}
+    if xs is not None:
+        sizes = {"steps": xs.shape[0], "batch": xs.shape[1:-1]}
+    seconds = seconds_needed(Case.of(one.spec, name="", dtype=dtype, **sizes))
+    if seconds >= LONG:
+        say(
+            f"check: {printable(one.title)}, {dtype}: the exact values take about "
+            f"{_minutes(seconds)} on this machine, by a step that was timed"
+        )
+
+
+def _minutes(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return "a minute" if minutes < 2 else f"{minutes} minutes"
 
 
 # An LSTM of more parameters is checked in float64 only if asked for: the oracle
@@ -69,9 +119,10 @@ def check_file(
 MOST_FOR_FLOAT64 = 2_000_000
 
 
-def _titled(report: Report, one: Found, file: str, dtype: str) -> Report:
-    title = f"{one.title}: {one.sizes()}, {dtype}, in {printable(file)}"
-    return replace(report, title=title, facts={**report.facts, "lstm": one.title})
+def _titled(report: Report, one: Found, dtype: str, file: dict[str, Any]) -> Report:
+    title = f"{one.title}: {one.sizes()}, {dtype}, in {printable(file['file'])}"
+    facts = {**report.facts, "lstm": one.title, **file}
+    return replace(report, title=title, facts=facts)
 
 
 def _checks(

@@ -1,7 +1,6 @@
 """`python -m parity convert`: LSTM weights from one format of files to another."""
 
 import argparse
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, replace
@@ -15,6 +14,7 @@ from rich.progress import Progress, TaskID
 from parity.arrays import FLOATING, same_bits
 from parity.cli.notes import NOT_KEPT, notes_on
 from parity.cli.options import add_command, filled
+from parity.cli.screen import Screen, say
 from parity.convert.select import Selected, Selection, select
 from parity.files import formats
 from parity.files.beside import beside
@@ -96,9 +96,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         _convert(contents, selected.tensors, dst.resolve(), to)
     except _DiffersError as error:
-        line = f"lstm-parity: convert: {printable(error)} was not read back as it was "
-        line += f"written, so {printable(dst)} was not made. Is the disk whole?"
-        print(line, file=sys.stderr)  # noqa: T201
+        line = f"convert: {printable(error)} was not read back as it was "
+        say(f"{line}written, so {printable(dst)} was not made. Is the disk whole?")
         return 1
     notes = notes_on(selected.lstms, metadata)
     if to.texts and "config" in contents.metadata.keys() - metadata:
@@ -127,13 +126,13 @@ def _kept(
 def _print_done(dst: Path, to: Format, selected: Selected, notes: list[str]) -> None:
     """What was written, how weights in parts were read, and what no file holds."""
     size = sum(tensor.nbytes for tensor in selected.tensors)
-    console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
-    console.print(
+    screen = Screen()
+    screen.print(
         f"wrote {printable(dst)}: {to.name}, {len(selected.tensors)} tensors, "
         f"{size:,} bytes of numbers, read back bit for bit"
     )
     for note in notes:
-        console.print(note)
+        screen.print(note)
 
 
 class _DiffersError(Exception):

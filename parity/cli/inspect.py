@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
 from parity.arrays import is_floating
 from parity.cli.notes import notes_on, some
 from parity.cli.options import add_command, check_writable, filled
+from parity.cli.screen import Screen, width
 from parity.convert.find import Search, names_in, passed_over, search, why_nothing
 from parity.convert.found import Found
 from parity.files.beside import write_bytes
@@ -76,8 +76,7 @@ def _write_or_print(text: str, path: Path | None) -> None:
 
 
 def _print(text: str) -> None:
-    console = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
-    console.print(text)
+    Screen().print(text)
 
 
 def _print_all(options: argparse.Namespace, contents: Contents, one: Search) -> None:
@@ -98,10 +97,11 @@ def _print_all(options: argparse.Namespace, contents: Contents, one: Search) -> 
 
 def _print_rows(header: Sequence[str], rows: list[list[str]]) -> None:
     """A table, or lines where a name would be cut off in it."""
-    if any(len("   ".join(row)) > _WIDEST for row in rows):
+    most = min(_WIDEST, width())
+    if any(len("   ".join(row)) > most for row in rows):
         _print("\n".join(", ".join(row) for row in rows))
     else:
-        _print(text_table("", header, rows).strip("\n"))
+        _print(text_table("", header, rows, width()).strip("\n"))
 
 
 def _lstm_row(one: Found) -> list[str]:

@@ -53,6 +53,37 @@ def check_writable(command: str, name: str, path: Path) -> None:
     _check_rights(command, name, path, path if path.exists() else path.parent)
 
 
+def check_suffix(
+    command: str, name: str, path: Path, suffixes: tuple[str, ...]
+) -> None:
+    """Refuse a file whose name says that it is something else.
+
+    Raises:
+        ValueError: If its suffix is none of these; an empty one allows no suffix.
+    """
+    if path.suffix not in suffixes:
+        raise ValueError(
+            f"{command}: --{name} {path} must end in "
+            f"{', '.join(filter(None, suffixes))}: the suffix tells what is in it. "
+            "Rename it."
+        )
+
+
+def check_other(command: str, name: str, path: Path, source: str | None) -> None:
+    """Refuse to write over the file that is read.
+
+    Raises:
+        ValueError: If both are the same file.
+    """
+    if source is None or not (path.exists() and Path(source).exists()):
+        return
+    if path.samefile(source):
+        raise ValueError(
+            f"{command}: --{name} {path} must not be FILE: it would be replaced. "
+            "Name another."
+        )
+
+
 def check_directory(command: str, name: str, path: Path) -> None:
     """Make a directory to write into, or refuse it, before the work.
 

@@ -9,11 +9,19 @@ from pathlib import Path
 
 @contextmanager
 def beside(path: Path) -> Iterator[Path]:
-    """A path beside `path`, which takes its place if the block does not fail."""
+    """A path beside `path`, which takes its place if the block does not fail.
+
+    Raises:
+        OSError: What the system says of it, under the name of `path`.
+    """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield part
         _replace(part, path)
+    except OSError as error:
+        if error.filename is not None and Path(error.filename).name == part.name:
+            error.filename, error.filename2 = str(path), None
+        raise
     finally:
         if part.is_dir():
             shutil.rmtree(part)

@@ -1,18 +1,35 @@
 """The exact values of a problem, from the oracle, and the noise of rounding in them."""
 
+import time
+from collections.abc import Mapping
+from dataclasses import replace
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from parity.judge import oracle, tolerance
-from parity.judge.cases import SETS, Problem
+from parity.judge.cases import SETS, Case, Problem
 from parity.judge.tensors import OUTPUTS, Array, Key, flatten_batch
+from parity.judge.watch import Tell, silent
+
+_RUNS = 1 + tolerance.NOISE_RUNS
+_BACKWARD = 4  # steps of the forward pass that one of the backward pass is as long as
 
 
-def of_oracle(problem: Problem) -> dict[Key, tolerance.Exact]:
+def seconds_needed(case: Case, params: Mapping[str, Array] | None = None) -> float:
+    """About how long `of_oracle` takes on this machine: one step of it is timed."""
+    problem = replace(case, steps=1, lengths=False, resets=False).draw(params)
+    start = time.perf_counter()
+    _ = of_oracle(problem, runs=1)
+    return (time.perf_counter() - start) * case.steps * _RUNS
+
+
+def of_oracle(
+    problem: Problem, tell: Tell = silent, runs: int = _RUNS
+) -> dict[Key, tolerance.Exact]:
     """The exact values and their noise, from one exact and some noisy runs."""
-    axes = _Axes(problem)
+    axes = _Axes(problem, runs)
     lengths, resets = problem.lengths, problem.resets
     steps, *batch = problem.xs.shape[:-1]
     result = oracle.forward(
@@ -23,6 +40,7 @@ def of_oracle(problem: Problem) -> dict[Key, tolerance.Exact]:
         resets=None if resets is None else resets.reshape(steps, prod(batch)),
         reset_state=axes.repeat_pair(problem.reset_state),
         rounding=_Noise(problem.xs.dtype.name, axes.runs),
+        stepped=_Steps(problem, tell).count,
     )
     found = oracle.backward(result, *map(axes.repeat_sets, problem.cotangents))
     outputs = zip(OUTPUTS, (result.ys, result.h, result.c), strict=True)
@@ -44,9 +62,8 @@ def of_oracle(problem: Problem) -> dict[Key, tolerance.Exact]:
 class _Axes:
     """Between the axes of a problem, `(X, *B, F)`, and those of the oracle."""
 
-    runs = 1 + tolerance.NOISE_RUNS
-
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, runs: int) -> None:
+        self.runs = runs
         self.batch = problem.xs.shape[1:-1]
         self.wide = np.longdouble if problem.xs.dtype == np.float64 else np.float64
 
@@ -73,6 +90,21 @@ def _zero_state(problem: Problem) -> tuple[Array, Array]:
     """A state of zeros; the cotangents of the state after have its shape."""
     _, h, c = problem.cotangents
     return np.zeros_like(h[0]), np.zeros_like(c[0])
+
+
+class _Steps:
+    """Counts the steps of the oracle, forward and back, and tells the share."""
+
+    def __init__(self, problem: Problem, tell: Tell) -> None:
+        passes = sum(name.startswith("weight_ih") for name in problem.params)
+        self.half, self.done, self.tell = passes * len(problem.xs), 0, tell
+
+    def count(self) -> None:
+        """One more step is done."""
+        self.done += 1
+        back = max(0, self.done - self.half)
+        share = (self.done - back + _BACKWARD * back) / (1 + _BACKWARD) / self.half
+        self.tell("the oracle", share)
 
 
 class _Noise:

@@ -17,6 +17,10 @@ Array = np.ndarray
 Rounding = Callable[[Array], Array]
 
 
+def nothing() -> None:
+    """What is called after each step, if nobody counts them."""
+
+
 def unrounded(array: Array) -> Array:
     """The array as it is: the rounding of exact arithmetic."""
     return array
@@ -33,6 +37,7 @@ class _Pass:
     xs: Array
     columns: slice
     steps: list[dict[str, Array]] = field(default_factory=list)
+    stepped: Callable[[], None] = nothing
 
 
 @dataclass
@@ -79,6 +84,7 @@ def forward(
     resets: Array | None = None,
     reset_state: tuple[Array, Array] | None = None,
     rounding: Rounding = unrounded,
+    stepped: Callable[[], None] = nothing,
 ) -> Result:
     """Run a stack of LSTM layers.
 
@@ -91,6 +97,7 @@ def forward(
         resets: True where a row starts anew before the step, `(T, B)`.
         reset_state: State after a reset, shaped as `h` and `c`; None means zeros.
         rounding: Applied to every intermediate.
+        stepped: Called after each step of each direction, here and in `backward`.
 
     Returns:
         Outputs, state after, and what `backward` needs.
@@ -105,7 +112,7 @@ def forward(
     for layer in _passes(params, steps):
         outputs = []
         for one in layer:
-            one.xs = xs
+            one.xs, one.stepped = xs, stepped
             start = (h[one.row], c[one.row])
             fresh = (reset_state[0][one.row], reset_state[1][one.row])
             hs, state = _run_direction(one, start, fresh, valid, resets, rounding)
@@ -183,6 +190,7 @@ def _run_direction(
             h = np.where(keep, h, step["h_old"])
             c = np.where(keep, c, step["c_old"])
         one.steps.append(step)
+        one.stepped()
     return hs, (h, c)
 
 
@@ -276,6 +284,7 @@ class _Backward:
             if keep is not None:
                 self.d_h = np.where(keep, self.d_h, kept_h)
                 self.d_c = np.where(keep, self.d_c, kept_c)
+            one.stepped()
         self.weights = {n: self.rounding(g) for n, g in self.weights.items()}
         return d_xs
 

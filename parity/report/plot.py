@@ -11,21 +11,8 @@ from parity.report.rows import Findings, Row
 from parity.report.summary import summary
 from parity.show import printable
 
-_SUFFIXES = (".png", ".svg", ".pdf")
+SUFFIXES = (".png", ".svg", ".pdf")
 _LEAST = 1e-2
-
-
-def check_suffix(path: Path) -> None:
-    """Refuse a figure of an unknown format before anything is checked.
-
-    Raises:
-        ValueError: If the suffix is none of the known ones.
-    """
-    if path.suffix not in _SUFFIXES:
-        raise ValueError(
-            f"check: --plot {path} must end in {', '.join(_SUFFIXES)}: the suffix "
-            "tells the format. Rename it."
-        )
 
 
 def check_installed(command: str, path: Path) -> None:

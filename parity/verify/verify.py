@@ -12,6 +12,7 @@ import lstm_jax
 from parity.judge.cases import Case, Problem
 from parity.judge.exact import of_oracle
 from parity.judge.tensors import Array, Key, Run
+from parity.judge.watch import Tell, silent
 from parity.report.report import Report
 from parity.report.rows import FAIL
 from parity.verify import diagnose, given, sides
@@ -27,6 +28,7 @@ class Conditions:
     run: Run = lstm_jax.lstm
     precision: str = "highest"
     device: Any = None
+    tell: Tell = silent
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -61,6 +63,7 @@ def check(
     seed: int = 0,
     precision: str = "highest",
     device: Any = None,
+    tell: Tell = silent,
 ) -> Report:
     """Compare an LSTM in JAX with torch's, on random inputs, by an exact oracle.
 
@@ -89,6 +92,8 @@ def check(
         seed: Of inputs and cotangents.
         precision: Of JAX's products; anything below "highest" may round them.
         device: The JAX device; None means the default one.
+        tell: Called while it runs with what is being done and the share of it that is
+            done, such as `("the oracle", 0.4)`.
 
     Returns:
         A report with a row for each tensor and set of cotangents. Its `sides` are what
@@ -121,7 +126,7 @@ def check(
     given.refuse_negative("seed", seed)
     masks = given.checked_masks(spec, lengths, resets, reset_state)
     case = Case.of(spec, name="check", dtype=dtype, seed=seed, **sizes, **masks)
-    conditions = Conditions(run=run, precision=precision, device=device)
+    conditions = Conditions(run=run, precision=precision, device=device, tell=tell)
     return compare(case, conditions, right, ours, xs)
 
 
@@ -130,7 +135,7 @@ def check_case(case: Case, **conditions: Any) -> Report:
 
     Args:
         case: Sizes, type and seed.
-        conditions: `run`, `precision` and `device` of `check`.
+        conditions: `run`, `precision`, `device` and `tell` of `check`.
     """
     return compare(case, Conditions(**conditions))
 
@@ -158,15 +163,18 @@ def compare(
     def values(other: Problem) -> dict[Key, Array]:
         return sides.of_jax(run, other._replace(params=params), held)
 
+    conditions.tell("JAX", 0.0)
     outputs = sides.outputs_of_jax(run, problem._replace(params=params), held)
-    exact = of_oracle(problem)
+    found = values(problem)
+    exact = of_oracle(problem, conditions.tell)
     side = partial(judged, case, exact)
+    conditions.tell("torch" if not sides.torch_not_run(problem) else "", 1.0)
     compared = Compared(
         case=case,
         problem=problem,
         given=params,
         exact=exact,
-        actual=_worse_of(side(values(problem)), side(outputs)),
+        actual=_worse_of(side(found), side(outputs)),
         torch=side(sides.of_torch(problem)),
     )
     size = sum(array.size for array in problem.params.values())
@@ -181,6 +189,7 @@ def compare(
     )
     if report.verdict != FAIL:
         return report
+    conditions.tell("the known mistakes", 1.0)
     advice = diagnose.advice(compared, values)
     return replace(report, advice=advice, mismatch=mismatch(compared))
 

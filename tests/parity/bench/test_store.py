@@ -49,7 +49,8 @@ def test_a_line_that_is_no_result_is_refused(bad, tmp_path, capsys):
     for option in ("--from", "--json"):
         assert main(["bench", option, str(path)]) == 2
         assert capsys.readouterr().err == (
-            f"lstm-parity: bench: line {number} of {path} must be a result: it is not "
+            f"python -m parity: bench: line {number} of {path} must be a result: it "
+            "is not "
             "JSON with a kind and its fields. Give a file that `bench --json` wrote.\n"
         )
     assert path.read_text() == text

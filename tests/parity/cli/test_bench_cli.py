@@ -108,7 +108,7 @@ BAD = {
 def test_bad_use_is_one_sentence_and_exit_code_2(arguments, capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
     assert main(["bench", *arguments.split()]) == 2
-    assert capsys.readouterr().err == f"lstm-parity: bench: {BAD[arguments]}\n"
+    assert capsys.readouterr().err == f"python -m parity: bench: {BAD[arguments]}\n"
 
 
 @pytest.mark.parametrize("option", ["--rounds", "--cores"])
@@ -125,7 +125,8 @@ def test_results_without_a_finished_measurement_are_refused(tmp_path, capsys):
     path = stored(tmp_path / "a.jsonl", lines({"torch": [1.0]}, done=False))
     assert main(["bench", "--from", str(path)]) == 2
     assert capsys.readouterr().err == (
-        f"lstm-parity: bench: --from {path} must hold a finished measurement: it has "
+        f"python -m parity: bench: --from {path} must hold a finished measurement: "
+        "it has "
         "none. Give a file that `bench --json` wrote.\n"
     )
 
@@ -146,7 +147,8 @@ def test_results_of_another_commit_are_named(tmp_path, capsys, monkeypatch):
     arguments += ["--cores", "1", "--rounds", "1", "--json", str(path)]
     assert main(["bench", *arguments]) == 0
     assert capsys.readouterr().err == (
-        f"lstm-parity: bench: {path} has results of another commit, abc: these were "
+        f"python -m parity: bench: {path} has results of another commit, abc: these "
+        "were "
         "not measured again. Give another file to do so.\n"
     )
 
@@ -159,7 +161,8 @@ def test_an_interruption_says_how_to_go_on(tmp_path, capsys, monkeypatch):
     path = tmp_path / "a.jsonl"
     assert main(["bench", "--json", str(path)]) == 130
     assert capsys.readouterr().err == (
-        f"lstm-parity: bench: the results so far are in {path}: the same command goes "
+        f"python -m parity: bench: the results so far are in {path}: the same "
+        "command goes "
         "on from there\n"
     )
 
@@ -273,6 +276,7 @@ def test_without_matplotlib_the_cure_is_named(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     assert main(["bench", "--plot", str(tmp_path)]) == 2
     assert capsys.readouterr().err == (
-        f"lstm-parity: bench: --plot {tmp_path} must have matplotlib: it draws the "
+        f"python -m parity: bench: --plot {tmp_path} must have matplotlib: it draws "
+        "the "
         "figure, and is not installed. Use pip install matplotlib.\n"
     )

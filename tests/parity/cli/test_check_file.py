@@ -102,11 +102,13 @@ def test_one_that_cannot_be_checked_does_not_stop_the_others(tmp_path, capsys):
     out, err = capsys.readouterr()
     assert "ok: 1 of 1 LSTMs" in out
     assert err == (
-        "lstm-parity: LSTM at 'c.': missing 'weight_hh_l0'. Give the keys of one "
+        "python -m parity: LSTM at 'c.': missing 'weight_hh_l0'. Give the keys of one "
         "torch.nn.LSTM, no more and no less.\n"
-        "lstm-parity: LSTM at 'a.': weight_hh_l0 must be finite: it holds 1 values "
+        "python -m parity: LSTM at 'a.': weight_hh_l0 must be finite: it holds 1 "
+        "values "
         "that are not, the first at [3, 1]. Repair the weights first.\n"
-        "lstm-parity: LSTM at 'q.': bias_hh_l0.dtype=int8 must be a floating type: the "
+        "python -m parity: LSTM at 'q.': bias_hh_l0.dtype=int8 must be a floating "
+        "type: the "
         "equations are real. Convert a quantised model back first.\n"
     )
     assert main(["check", str(path), "--prefix", "b."]) == 0
@@ -188,7 +190,7 @@ def test_bad_input_is_one_sentence(sentence, file, tmp_path, capsys):
     assert main(["check", file, "--input", path]) == 2
     assert capsys.readouterr() == (
         "",
-        f"lstm-parity: check: --input {path} must {sentence}\n",
+        f"python -m parity: check: --input {path} must {sentence}\n",
     )
 
 
@@ -197,7 +199,8 @@ def test_a_damaged_input_is_one_sentence(file, tmp_path, capsys):
     _ = path.write_bytes(b"no header of any kind")
     assert main(["check", file, "--input", str(path)]) == 2
     assert capsys.readouterr().err == (
-        f"lstm-parity: check: --input {path} cannot be read: its array 'xs.npy' has no "
+        f"python -m parity: check: --input {path} cannot be read: its array 'xs.npy' "
+        "has no "
         "header of NumPy's. Write it with numpy.save.\n"
     )
     whole = npy(path, np.ones((4, 3)))
@@ -213,7 +216,8 @@ def test_features_that_do_not_fit_an_lstm_are_its_problem_alone(tmp_path, capsys
     out, err = capsys.readouterr()
     assert "ok: 1 of 1 LSTMs" in out
     assert err == (
-        "lstm-parity: LSTM at 'b.': xs.shape=(6, 4, 3) must be (T, *B, 4): the LSTM "
+        "python -m parity: LSTM at 'b.': xs.shape=(6, 4, 3) must be (T, *B, 4): the "
+        "LSTM "
         "takes 4 features. Put time first and features last.\n"
     )
 

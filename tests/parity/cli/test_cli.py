@@ -109,8 +109,8 @@ BAD = {
     "--html .": ("check: --html . must be a file: it is a directory. Name one in it."),
     "--plot .": ("check: --plot . must be a file: it is a directory. Name one in it."),
     "--plot error.gif": (
-        "check: --plot error.gif must end in .png, .svg, .pdf: the suffix tells the "
-        "format. Rename it."
+        "check: --plot error.gif must end in .png, .svg, .pdf: the suffix tells what "
+        "is in it. Rename it."
     ),
     "--json .": ("check: --json . must be a file: it is a directory. Name one in it."),
     "x.pt --random 3": (
@@ -123,7 +123,7 @@ BAD = {
 @pytest.mark.parametrize("arguments", BAD)
 def test_bad_use_is_one_sentence_and_exit_code_2(arguments, capsys):
     assert main(["check", *arguments.split()]) == 2
-    assert capsys.readouterr().err == f"lstm-parity: {BAD[arguments]}\n"
+    assert capsys.readouterr().err == f"python -m parity: {BAD[arguments]}\n"
 
 
 def test_a_file_without_an_lstm_is_bad_use(tmp_path, capsys):
@@ -131,7 +131,8 @@ def test_a_file_without_an_lstm_is_bad_use(tmp_path, capsys):
     parity.write_tensors({"b": np.ones(2), "a": np.ones(2)}, path)
     assert main(["check", str(path)]) == 2
     assert capsys.readouterr().err == (
-        f"lstm-parity: check: {path} must hold an LSTM: weights named as in torch, "
+        f"python -m parity: check: {path} must hold an LSTM: weights named as in "
+        "torch, "
         "weight_ih_l0 or weight_ih. It holds a, b. Give another file or prefix.\n"
     )
 
@@ -167,7 +168,7 @@ def test_names_from_a_file_are_not_markup(tmp_path, capsys):
 
 def test_an_empty_name_is_not_no_name(capsys):
     assert main(["check", ""]) == 2
-    assert capsys.readouterr().err.startswith("lstm-parity: . is a directory")
+    assert capsys.readouterr().err.startswith("python -m parity: . is a directory")
 
 
 def test_json_goes_through_links_and_into_pipes(lstm_file, tmp_path, capsys):

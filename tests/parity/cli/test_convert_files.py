@@ -188,7 +188,7 @@ def test_force_replaces_an_orbax_checkpoint_and_nothing_else(source, tmp_path, c
     _ = capsys.readouterr()
     assert run(source, precious, "--force") == 2
     assert capsys.readouterr().err == (
-        f"lstm-parity: convert: {precious} must be an Orbax checkpoint: --force "
+        f"python -m parity: convert: {precious} must be an Orbax checkpoint: --force "
         "replaces one, and no other directory or file. Remove it first, or give "
         "another name.\n"
     )
@@ -217,7 +217,8 @@ def test_what_is_read_back_must_be_what_was_written(
     monkeypatch.setattr(formats, "FORMATS", with_writer("safetensors", flips_a_bit))
     assert run(source, path) == 1
     assert capsys.readouterr().err == (
-        "lstm-parity: convert: net.model.cell.weight_ih was not read back as it was "
+        "python -m parity: convert: net.model.cell.weight_ih was not read back as it "
+        "was "
         f"written, so {path} was not made. Is the disk whole?\n"
     )
     assert [one.name for one in tmp_path.iterdir()] == ["source"]
@@ -233,7 +234,8 @@ def test_a_write_that_fails_leaves_nothing_behind(
     monkeypatch.setattr(formats, "FORMATS", with_writer("npz", full))
     assert run(source, tmp_path / "b.npz") == 2
     assert capsys.readouterr().err == (
-        "lstm-parity: the disk: no space left on device, says the system. Check the "
+        "python -m parity: the disk: no space left on device, says the system. Check "
+        "the "
         "path, the rights and the room on the disk.\n"
     )
     assert [one.name for one in tmp_path.iterdir()] == ["source"]
@@ -253,7 +255,8 @@ def test_the_source_is_not_replaced_under_any_name(kind, source, capsys):
     before, other = source.read_bytes(), same_file(source, kind)
     assert run(source, other) == 2
     assert capsys.readouterr().err == (
-        f"lstm-parity: convert: {other} must not be the source {source}: it would be "
+        f"python -m parity: convert: {other} must not be the source {source}: it "
+        "would be "
         "replaced. Give another name, or --force.\n"
     )
     assert source.read_bytes() == before
@@ -266,7 +269,7 @@ def test_a_part_of_a_source_in_several_files_is_not_replaced(tmp_path, capsys):
     _ = index.write_text(f'{{"weight_map": {{{places}}}}}')
     assert run(index, part) == 2
     assert capsys.readouterr().err == (
-        f"lstm-parity: convert: {part} must not exist: it would be replaced. Give "
+        f"python -m parity: convert: {part} must not exist: it would be replaced. Give "
         "another name, or --force.\n"
     )
 

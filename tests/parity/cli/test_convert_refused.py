@@ -129,5 +129,5 @@ def test_bad_use_is_one_sentence_and_leaves_nothing(
     before = sorted(path for path in tmp_path.rglob("*"))
     assert run(*arguments.format(**names).split()) == 2
     expected = BAD[arguments].format(**names)
-    assert capsys.readouterr().err == f"lstm-parity: {expected}\n"
+    assert capsys.readouterr().err == f"python -m parity: {expected}\n"
     assert sorted(path for path in tmp_path.rglob("*")) == before

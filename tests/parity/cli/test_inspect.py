@@ -150,7 +150,8 @@ def test_a_long_name_is_not_cut_off(tmp_path, capsys):
 def test_json_into_a_directory_is_bad_use(checkpoint, capsys):
     assert main(["inspect", str(checkpoint), "--json", "."]) == 2
     assert capsys.readouterr().err == (
-        "lstm-parity: inspect: --json . must be a file: it is a directory. Name one in "
+        "python -m parity: inspect: --json . must be a file: it is a directory. Name "
+        "one in "
         "it.\n"
     )
 
@@ -176,7 +177,8 @@ def test_what_the_system_says_is_in_a_sentence(monkeypatch, capsys):
     monkeypatch.setattr("parity.cli.inspect.read", locked)
     assert main(["inspect", "a\x1bb.pt"]) == 2
     assert capsys.readouterr().err == (
-        "lstm-parity: a?b.pt: permission denied, says the system. Check the path, the "
+        "python -m parity: a?b.pt: permission denied, says the system. Check the "
+        "path, the "
         "rights and the room on the disk.\n"
     )
 
@@ -188,5 +190,6 @@ def test_a_full_memory_is_a_sentence(checkpoint, monkeypatch, capsys):
     monkeypatch.setattr("parity.cli.inspect.read", full)
     assert main(["inspect", str(checkpoint)]) == 2
     assert capsys.readouterr().err == (
-        "lstm-parity: memory must be larger: it is full. Use a machine with more.\n"
+        "python -m parity: memory must be larger: it is full. Use a machine with "
+        "more.\n"
     )

@@ -96,7 +96,10 @@ def outcome(path, out, capsys):
         codes.append(main([str(argument) for argument in arguments]))
         error = capsys.readouterr().err
         if codes[-1] == 2:
-            assert re.fullmatch(r"lstm-parity: [^\n]+\.\n", error), (path.name, error)
+            assert re.fullmatch(r"python -m parity: [^\n]+\.\n", error), (
+                path.name,
+                error,
+            )
             assert "Traceback" not in error
             assert not list(out.iterdir()), path.name
         else:

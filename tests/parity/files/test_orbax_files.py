@@ -68,7 +68,7 @@ def refused(path, tmp_path, capsys):
     assert main(["convert", str(path), str(tmp_path / "b.pt")]) == 2
     assert capsys.readouterr().err == said
     assert sorted(tmp_path.iterdir()) == before
-    start = f"lstm-parity: {path} cannot be read as an Orbax checkpoint: "
+    start = f"python -m parity: {path} cannot be read as an Orbax checkpoint: "
     assert said.startswith(start)
     assert said.count("\n") == 1
     return re.sub(r" \(.*\)(?=\. )", "", said.removeprefix(start).rstrip())
@@ -139,6 +139,7 @@ def test_an_array_larger_than_its_files_is_refused(checkpoint, tmp_path, capsys)
 def test_a_directory_of_other_things_is_no_checkpoint(tmp_path, capsys):
     assert main(["inspect", str(tmp_path)]) == 2
     assert capsys.readouterr().err == (
-        f"lstm-parity: {tmp_path} is a directory: weights are read from one file. Name "
+        f"python -m parity: {tmp_path} is a directory: weights are read from one "
+        "file. Name "
         "the file in it, such as model.safetensors.\n"
     )

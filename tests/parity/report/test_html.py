@@ -261,7 +261,8 @@ def test_a_path_that_cannot_be_written_is_refused_first(
     path = tmp_path / "out.svg"
     assert main(["check", f"--{name}", str(path)]) == 2
     assert capsys.readouterr().err == (
-        f"lstm-parity: check: --{name} {path} must be writable: the rights on it, or "
+        f"python -m parity: check: --{name} {path} must be writable: the rights on "
+        "it, or "
         "on its directory, forbid it. Give another path.\n"
     )
 

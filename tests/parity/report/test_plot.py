@@ -47,6 +47,7 @@ def test_without_matplotlib_the_cure_is_named(tmp_path, capsys, monkeypatch):
     path = tmp_path / "error.png"
     assert main(["check", "--plot", str(path)]) == 2
     assert capsys.readouterr().err == (
-        f"lstm-parity: check: --plot {path} must have matplotlib: it draws the figure, "
+        f"python -m parity: check: --plot {path} must have matplotlib: it draws the "
+        "figure, "
         "and is not installed. Use pip install matplotlib.\n"
     )

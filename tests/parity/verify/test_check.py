@@ -3,7 +3,6 @@
 from typing import Any
 
 import jax
-import numpy as np
 import pytest
 import torch
 from flax import nnx
