@@ -3,6 +3,7 @@
 import time
 import warnings
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 # Rows of the square matrices: so many that arithmetic takes most of the time.
@@ -17,11 +18,14 @@ def product_rate(device: str, cores: int, dtype: str, precision: str) -> float:
     """Operations a second of a product of two large matrices, the best of a few tries.
 
     The product is torch's. On a CPU it is the faster of torch's and XLA's: which one is
-    fast depends on the processor. With "highest" a GPU multiplies without TF32.
+    fast depends on the processor; where torch is not installed, it is XLA's. With
+    "highest" a GPU multiplies without TF32.
 
     Raises:
         ValueError: If `device` is "gpu" and torch has none.
     """
+    if device == "cpu" and find_spec("torch") is None:
+        return 2 * SIZES["cpu"] ** 3 / _seconds_of_xla(SIZES["cpu"], dtype)
     import torch
 
     if device == "gpu" and not torch.cuda.is_available():

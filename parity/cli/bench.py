@@ -11,6 +11,7 @@ from typing import Any
 from rich.markup import escape
 
 from parity.bench.results import store, table
+from parity.bench.results.steady import unsteady
 from parity.bench.runners import RUNNER_TAGS, RUNNERS, runners_of
 from parity.bench.settings import Settings
 from parity.bench.timing.processes import rate_of
@@ -26,7 +27,8 @@ from parity.verify.verify import DTYPES
 _DESCRIPTION = """Time LSTMs of several libraries on the same work. Each is compared
 with the exact oracle first: one that is wrong is named, and not timed. Each
 runs in a process of its own on the same cores, and they take turns: read
-ratios, not times.
+ratios, not times. Where other programs took the cores, or samples lie far
+apart, it says so and gives no ratio.
 
 exit code: 0 all that ran are right, 1 one is not, 2 bad use"""
 
@@ -141,11 +143,13 @@ def _check_paths(options: argparse.Namespace) -> None:
 
 def _print_tables(measurements: list[store.Measurement], console: Screen) -> None:
     for measurement in measurements:
-        title, rows = table.title(measurement), table.rows(measurement)
-        console.print(text_table(title, table.HEADER, rows, width()))
+        if warning := unsteady(measurement):
+            console.print(warning)
+        title, shown = table.title(measurement), table.table(measurement)
+        console.print(text_table(title, *shown, width=width()))
         for line in table.left_out(measurement):
             console.print(line)
-    for sentence in (table.LEGEND, *table.sentences(measurements)):
+    for sentence in (table.legend(measurements), *table.sentences(measurements)):
         console.print(sentence)
 
 

@@ -11,7 +11,7 @@ _ROWS = (
     Framework(
         name="torch",
         layout=LAYOUTS["torch"],
-        library=Library("torch"),
+        library=Library("torch", "'lstm-jax[parity]'"),
         store=params_of,
         load=layers_of,
         run=torch.run_module,

@@ -7,6 +7,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from parity.bench.results.steady import unsteady
 from parity.bench.results.store import Measurement, Timed
 from parity.bench.results.table import alike, where
 from parity.bench.runners import RUNNERS, TORCH
@@ -109,7 +110,7 @@ def _ratios(measurements: list[Measurement]) -> "Figure":
         _ = axes.axhline(k - 0.5, color="0.9", lw=0.8, zorder=0)
     axes.set_yticks(
         range(len(measurements)),
-        [measurement.key["case"] for measurement in measurements],
+        [_case(measurement) for measurement in measurements],
     )
     axes.set_ylim(len(measurements) - 0.5, -0.5)
     axes.set_xscale("log")
@@ -119,6 +120,10 @@ def _ratios(measurements: list[Measurement]) -> "Figure":
     axes.set_xlabel("times as fast as torch; bars: 10-90 % of the samples")
     _label(figure, axes, "Speed, torch = 1", measurements[0])
     return figure
+
+
+def _case(measurement: Measurement) -> str:
+    return measurement.key["case"] + " (unsteady)" * bool(unsteady(measurement))
 
 
 def _limits(measurements: list[Measurement]) -> tuple[float, float]:

@@ -33,10 +33,14 @@ _START = '{"kind": "'
 
 @dataclass
 class Timed:
-    """A runner's times of a work, in seconds, and what else is known."""
+    """A runner's times of a work, in seconds, and what else is known.
+
+    `others` are shares of the cores that other programs took while it was timed.
+    """
 
     runner: str
     samples: list[float] = field(default_factory=list)
+    others: list[float] = field(default_factory=list)
     facts: Line = field(default_factory=dict)
     skipped: str = ""
 
@@ -178,6 +182,7 @@ def _take(measurement: Measurement, line: Line) -> None:
     timed = measurement.runners.setdefault(name, Timed(name))
     if line["kind"] == "sample":
         timed.samples.append(line["seconds"])
+        timed.others += [line["others"]] if "others" in line else []
         return
     if line["kind"] == "skipped":
         timed.skipped = line["reason"]

@@ -1,26 +1,40 @@
 """The results for a reader: a table for each measurement, and ratios over all."""
 
+from itertools import compress
 from math import exp, log
 
+from parity.bench.results.steady import unsteady
 from parity.bench.results.store import Measurement, Timed
 from parity.bench.runners import FLAX, OURS, RUNNERS, TORCH, family_of
 
+_RATIO = "torch / it"
 HEADER = (
     "runner",
     "median",
     "10-90 %",
-    "torch / it",
+    _RATIO,
     "of product rate",
     "compile",
     "memory",
     "error",
 )
-LEGEND = (
-    "torch / it: torch's time over this one's, so above 1 it is faster; of product "
-    "rate: its operations a second over those of one large product; memory: what a "
-    "call takes on a GPU, or what the process grows by; error: in roundings of the "
-    "type."
+_OF_TORCH = "torch's time over this one's, so above 1 it is faster; "
+_LEGEND = (
+    "of product rate: its operations a second over those of one large product; memory: "
+    "what a call takes on a GPU, or what the process grows by; error: in roundings of "
+    "the type."
 )
+
+
+def legend(measurements: list[Measurement]) -> str:
+    """What the columns mean."""
+    ratios = any(map(_has_ratios, measurements))
+    return f"{_RATIO}: {_OF_TORCH}" * ratios + _LEGEND
+
+
+def _has_ratios(measurement: Measurement) -> bool:
+    """Whether torch was timed, and steadily."""
+    return measurement.ratio(TORCH, TORCH) is not None and not unsteady(measurement)
 
 
 def title(measurement: Measurement) -> str:
@@ -47,10 +61,16 @@ def alike(measurements: list[Measurement]) -> list[list[Measurement]]:
     return list(found.values())
 
 
-def rows(measurement: Measurement) -> list[list[str]]:
-    """A row for each runner that was timed, the fastest first."""
+def table(measurement: Measurement) -> tuple[list[str], list[list[str]]]:
+    """The header, and a row for each runner that was timed, the fastest first.
+
+    Without torch's time, or where the samples are unsteady, there is no ratio to it.
+    """
     timed = [a for a in measurement.runners.values() if a.samples]
-    return [_cells(measurement, a) for a in sorted(timed, key=lambda a: a.median)]
+    lines = [_cells(measurement, a) for a in sorted(timed, key=lambda a: a.median)]
+    shown = [name != _RATIO or _has_ratios(measurement) for name in HEADER]
+    header, *rows = ([*compress(line, shown)] for line in (HEADER, *lines))
+    return header, rows
 
 
 def left_out(measurement: Measurement) -> list[str]:
@@ -123,13 +143,17 @@ def geometric_mean(values: list[float]) -> float:
 def sentences(measurements: list[Measurement]) -> list[str]:
     """The ratios over works that differ only in the case, and the worst of each."""
     found = []
-    for some in alike(measurements):
+    for some in alike([one for one in measurements if not unsteady(one)]):
         start = f"{some[0].key['mode']}, {where(some[0])}"
         for runner in _our_runners(some):
             for rivals, name in ((TORCH, "torch"), (FLAX, "the fastest of Flax")):
                 each = ratios(some, runner, rivals)
                 if each:
                     found.append(f"{start}: {runner} is {_summary(each, name)}")
+    left_out = sum(bool(unsteady(one)) for one in measurements)
+    if left_out:
+        of = f"{left_out} of {len(measurements)} measurements"
+        found.append(f"{of} are unsteady: they are left out of every ratio")
     return found
 
 

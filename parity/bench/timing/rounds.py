@@ -121,7 +121,7 @@ def _round(number: int, ready: list[str], processes: Processes) -> Iterator[stor
         line = {"runner": name, "round": number}
         ok, answer = processes.ask(name, "sample")
         if ok:
-            yield {"kind": "sample", **line, "seconds": answer}
+            yield {"kind": "sample", **line, **answer}
         else:
             yield {"kind": "skipped", **line, "reason": answer}
             ready.remove(name)

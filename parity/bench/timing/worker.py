@@ -15,6 +15,7 @@ from parity.bench.expected import Expected, sparse, worst
 from parity.bench.program import Program, Unsupported
 from parity.bench.runners import Runner
 from parity.bench.settings import Settings
+from parity.bench.timing.others import Others
 from parity.bench.works import Work
 
 # Calls before the first sample: caches, the allocator and the clock of the processor.
@@ -70,9 +71,12 @@ class _Worker:
             "calls": self.calls,
         }
 
-    def sample(self) -> float:
-        """Seconds of a call, the mean of as many as fill a sample."""
-        return self._time(self.calls)
+    def sample(self) -> dict[str, float]:
+        """Seconds of a call, the mean of as many as fill a sample; what others took."""
+        watched = Others()
+        seconds = self._time(self.calls)
+        share = watched.share()
+        return {"seconds": seconds} | ({} if share is None else {"others": share})
 
     def _growth(self) -> int:
         """Bytes that the process grows by in a call; the first call loads code, too."""

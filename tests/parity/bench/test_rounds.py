@@ -47,7 +47,7 @@ class Fake(Processes):
     def ask(self, name, *request):
         self.asked.append((name, request[0]))
         facts = {"error": 1.0, "tensor": "ys"}
-        return True, facts if request[0] == "prepare" else 1.0
+        return True, facts if request[0] == "prepare" else {"seconds": 1.0}
 
 
 @pytest.fixture

@@ -82,4 +82,4 @@ def test_a_runner_that_failed_in_a_round_has_no_time():
         [{"kind": "done"}],
     )
     assert table.left_out(measurement) == ["keras: failed: x"]
-    assert [row[0] for row in table.rows(measurement)] == ["torch"]
+    assert [row[0] for row in table.table(measurement)[1]] == ["torch"]

@@ -8,6 +8,7 @@ import pytest
 from parity.__main__ import main
 from parity.bench.results import plots, table
 from parity.bench.runners import FLAX, RUNNER_TAGS, RUNNERS, TORCH, runners_of
+from parity.bench.timing.others import Others
 from parity.bench.works import CASE_TAGS, ENTRIES, works_of
 from parity.machine import cores_here
 from tests.given import ROOT
@@ -19,7 +20,9 @@ def test_a_table_has_the_fastest_first_and_ratios_to_torch():
         lines({"torch": [2e-3], "lstm_jax": [1e-3], "keras": "wrong: x"})
     )
     assert table.title(measurement) == "article, forward: float32, cpu, 1 core"
-    assert table.rows(measurement) == [
+    header, rows = table.table(measurement)
+    assert header == [*table.HEADER]
+    assert rows == [
         ["lstm_jax", "1 ms", "1 ms to 1 ms", "2.00", "400%", "0.50 s", "2 MB", "1"],
         ["torch", "2 ms", "2 ms to 2 ms", "1.00", "200%", "0.50 s", "2 MB", "1"],
     ]
@@ -71,6 +74,58 @@ def test_a_batch_that_cannot_be_divided_counts_undivided():
             "article": 3.0 / divided[f"lstm_jax {runner}"][0],
             "small": small,
         }
+
+
+def test_other_programs_or_samples_far_apart_give_no_ratio(tmp_path, capsys):
+    steady = {"torch": [2.0, 2.2], "lstm_jax": [1.0, 1.1]}
+    busy = [
+        line | {"others": 0.6} if line["kind"] == "sample" else line
+        for line in lines(steady)
+    ]
+    apart = [*lines({"torch": [1.0, 9.0], "lstm_jax": [1.0, 1.1]}, case="small")]
+    path = stored(tmp_path / "a.jsonl", busy, apart)
+    assert main(["bench", "--from", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[0] == (
+        "UNSTEADY, so no ratio is given: other programs took 60 % of the "
+        "cores. Measure again when nothing else runs."
+    )
+    assert (
+        "UNSTEADY, so no ratio is given: the slowest tenth of the samples of torch "
+        "takes 4.6 times as long as the fastest. Measure again when nothing else runs."
+        in out
+    )
+    assert "2 of 2 measurements are unsteady: they are left out of every ratio" in out
+    assert "torch / it" not in out
+    assert "times as fast" not in out
+    path = stored(tmp_path / "b.jsonl", busy, lines(steady, case="small"))
+    assert main(["bench", "--from", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "lstm_jax is 2.00 times as fast as torch in small" in out
+    assert "1 of 2 measurements are unsteady" in out
+
+
+def test_without_torchs_time_nothing_is_said_of_torch(tmp_path, capsys):
+    path = stored(tmp_path / "a.jsonl", lines({"lstm_jax": [1.0]}))
+    assert main(["bench", "--from", str(path)]) == 0
+    assert "torch" not in capsys.readouterr().out
+
+
+def test_what_others_take_of_the_cores_is_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr("parity.bench.timing.others.cores_here", lambda: [0, 2])
+    monkeypatch.setattr("os.sysconf", lambda _: 100)
+    times = iter([10.0, 12.0, 0.0])
+    monkeypatch.setattr("time.perf_counter", lambda: next(times))
+    own = iter([1.0, 2.0, 0.0])
+    monkeypatch.setattr("time.process_time", lambda: next(own))
+    stat = tmp_path / "stat"
+    row = "cpu{} {} 0 0 9 0 0 0 5 0 0\n"
+    _ = stat.write_text("cpu 1 1\n" + "".join(row.format(k, 100) for k in range(3)))
+    watched = Others(stat)
+    _ = stat.write_text("cpu 1 1\n" + "".join(row.format(k, 200) for k in range(3)))
+    # Two cores were busy for a second each, one of these seconds was ours: 1 of 4.
+    assert watched.share() == pytest.approx(0.25)
+    assert Others(tmp_path / "none").busy is None
 
 
 # The command.
