@@ -216,7 +216,7 @@ def carried_shapes(jaxpr: Any) -> Iterator[tuple[int, ...]]:
     for equation in jaxpr.eqns:
         if equation.primitive.name == "scan":
             (body,) = jaxprs_in_params(equation.params)
-            pairs = zip(equation.outvars, body.outvars, strict=True)
+            pairs: Any = zip(equation.outvars, body.outvars, strict=True)
             shapes = [(whole.aval.shape, step.aval.shape) for whole, step in pairs]
             # What is not carried is stacked: it has one axis more than at a step.
             yield from (whole for whole, step in shapes if whole == step)
