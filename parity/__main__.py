@@ -70,6 +70,8 @@ def _not_installed(error: ModuleNotFoundError) -> str:
     """
     if error.name is None or error.name.partition(".")[0] != "torch":
         raise error
+    if "pip install" in str(error):
+        return printable(error, 2000)
     return (
         "torch must be installed: this command needs it here. Use pip install "
         "'lstm-jax[parity]'."

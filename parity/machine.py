@@ -24,6 +24,20 @@ def environment() -> dict[str, str]:
     }
 
 
+def need_torch(where: str, why: str) -> None:
+    """Refuse to go on where torch is not installed.
+
+    Raises:
+        ModuleNotFoundError: In one sentence, with what to install.
+    """
+    if find_spec("torch") is None:
+        raise ModuleNotFoundError(
+            f"{where}: torch must be installed: {why}. Use pip install "
+            "'lstm-jax[parity]'.",
+            name="torch",
+        )
+
+
 def versions() -> str:
     """Versions of lstm_jax, jax and torch in a line."""
     torch = _version("torch")

@@ -1,6 +1,6 @@
 """What `check` is given, each thing checked: weights, inputs, sizes and masks."""
 
-from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
 import jax.numpy as jnp
@@ -12,6 +12,7 @@ from parity.judge import tolerance
 from parity.judge.cases import SETS
 from parity.judge.tensors import Array
 from parity.machine import memory
+from parity.verify.subject import mapping_of
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 _KEPT = 12  # arrays of the cell's size that the oracle keeps for each step
@@ -25,27 +26,18 @@ def checked_weights(module: Any, dtype: str) -> dict[str, Array]:
     if dtype not in DTYPES:
         raise ValueError(
             f"check: {dtype=} must be one of {', '.join(DTYPES)}: the tolerance is "
-            "known for these. Use 'float32'."
+            f"known for these. Use {_nearest(dtype)!r}."
         )
-    source = _mapping_of(module)
+    source = mapping_of(module)
     arrays = {str(name): _finite(str(name), source[name], dtype) for name in source}
     if "weight_ih" in arrays:
         arrays = {f"{name}_l0": array for name, array in arrays.items()}
     return arrays
 
 
-def _mapping_of(module: Any) -> Mapping[str, Any]:
-    if isinstance(module, Mapping):
-        return module
-    if hasattr(module, "state_dict"):
-        return module.state_dict()
-    if callable(getattr(module, "params", None)):
-        return module.params()
-    raise TypeError(
-        f"check: module must be an LSTM, an LSTMCell or a mapping, not "
-        f"{type(module).__name__}: its weights are compared. "
-        "Use a state dict of torch's names."
-    )
+def _nearest(dtype: object) -> str:
+    """The type that a name stands for, as far as it shows."""
+    return next(iter(get_close_matches(str(dtype), DTYPES, 1, 0.5)), "float32")
 
 
 def checked_sizes(

@@ -9,6 +9,7 @@ import lstm_jax
 from parity.arrays import array_of, numpy_of, tensor_of
 from parity.frameworks.framework import Derived, Outputs
 from parity.frameworks.sources import module_at, part_at, tensors_of
+from parity.machine import need_torch
 
 if TYPE_CHECKING:
     import torch
@@ -78,12 +79,14 @@ def to_torch(source: Any) -> Any:
 
     Raises:
         TypeError: If the source is none of these.
+        ModuleNotFoundError: If torch is not installed.
 
     Example:
         >>> module = to_torch(lstm_jax.LSTM(3, 4, num_layers=2, rngs=nnx.Rngs(0)))
         >>> module
         LSTM(3, 4, num_layers=2)
     """
+    need_torch("to_torch", "what it returns is torch's")
     if isinstance(source, Mapping):
         return {name: tensor_of(source[name]) for name in source}
     if isinstance(source, lstm_jax.LSTM):

@@ -14,8 +14,9 @@ def test_bad_arguments_of_check_are_one_sentence(no_jaxtyping):
     with pytest.raises(TypeError) as caught:
         _ = parity.check(3)
     assert str(caught.value) == (
-        "check: module must be an LSTM, an LSTMCell or a mapping, not int: its weights "
-        "are compared. Use a state dict of torch's names."
+        "check: module must be an LSTM, an LSTMCell or a mapping of torch's names, not "
+        "int: its weights are compared. Give an LSTM, or its weights in a dict of "
+        "torch's names."
     )
     with pytest.raises(ValueError, match="dtype") as caught:
         _ = parity.check(torch.nn.LSTM(5, 4), dtype="float8_e5m2")
@@ -23,6 +24,9 @@ def test_bad_arguments_of_check_are_one_sentence(no_jaxtyping):
         "check: dtype='float8_e5m2' must be one of float32, float64, bfloat16, "
         "float16: the tolerance is known for these. Use 'float32'."
     )
+    for name, meant in (("bf16", "bfloat16"), ("fp16", "float16"), ("x", "float32")):
+        with pytest.raises(ValueError, match=f"Use '{meant}'"):
+            _ = parity.check(torch.nn.LSTM(5, 4), dtype=name)
     with pytest.raises(ValueError, match="bidirectional") as caught:
         _ = parity.check(torch.nn.LSTM(5, 4, bidirectional=True), resets=True)
     assert str(caught.value) == (

@@ -1,0 +1,158 @@
+"""Where torch is not installed, everything works or says in a sentence what to install.
+
+One process, in which torch cannot be imported, runs every command and every public
+function.
+"""
+
+import inspect
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+import lstm_jax
+import parity
+from tests.given import ROOT
+
+INSTALL = "Use pip install 'lstm-jax[parity]'."
+HIDE = "import sys; sys.modules['torch'] = None\n"
+
+PROGRAM = """
+import contextlib, io, json, sys
+import jax, jax.numpy as jnp, numpy as np
+from flax import nnx
+import lstm_jax, parity
+from parity.__main__ import main
+
+found = {}
+
+def tried(name, call):
+    try:
+        _ = call()
+        found[name] = ""
+    except Exception as error:
+        found[name] = f"{type(error).__name__}: {error}"
+
+def command(*words):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            code = main(list(words))
+        except SystemExit as error:
+            code = error.code
+    found[" ".join(words[:3])] = [code, out.getvalue(), err.getvalue()]
+
+params = lstm_jax.init_params(jax.random.key(0), 3, 2)
+xs = np.ones((4, 2, 3), np.float32)
+lstm = lstm_jax.LSTM(3, 2, rngs=nnx.Rngs(0))
+cell = lstm_jax.LSTMCell(3, 2, rngs=nnx.Rngs(0))
+layer = lstm_jax.LayerParams(*(params[f"{n}_l0"] for n in lstm_jax.LayerParams._fields
+                               if f"{n}_l0" in params))
+state = lstm_jax.LSTMState(jnp.zeros((2, 2)), jnp.zeros((2, 2)))
+case = parity.judge.cases.Case(name="", input_size=3, hidden_size=2, steps=4)
+calls = {
+    "lstm": lambda: lstm_jax.lstm(params, xs),
+    "lstm_step": lambda: lstm_jax.lstm_step(layer, xs[0], state),
+    "init_params": lambda: params,
+    "spec_of": lambda: lstm_jax.spec_of(params),
+    "lengths_from_mask": lambda: lstm_jax.lengths_from_mask(np.ones((2, 4), bool)),
+    "trace": lambda: lstm_jax.trace(params, xs),
+    "LSTM": lambda: lstm(xs),
+    "LSTMCell": lambda: cell.step(xs[0], state),
+    "LSTMModel": lambda: lstm_jax.LSTMModel(3, 2, 1, rngs=nnx.Rngs(0))(xs),
+    "write_tensors": lambda: parity.write_tensors(params, "a.safetensors"),
+    "read_tensors": lambda: parity.read_tensors("a.safetensors"),
+    "find_lstms": lambda: parity.find_lstms(params),
+    "from_torch": lambda: parity.from_torch(params),
+    "to_torch": lambda: parity.to_torch(lstm),
+    "to_torch of a mapping": lambda: parity.to_torch(params),
+    "check": lambda: parity.check(params).to_html(),
+    "check_case": lambda: parity.check_case(case),
+}
+for name, call in calls.items():
+    tried(name, call)
+command("--version")
+command("inspect", "a.safetensors")
+command("convert", "a.safetensors", "b.npz")
+command("convert", "a.safetensors", "b.pt")
+command("check", "a.safetensors", "--dtype", "float32", "--html", "a.html")
+command("check", "--random", "1", "--seed", "3")
+command("bench", "--list")
+command("bench", "--device", "gpu")
+found["rate"] = __import__("parity.bench.rate").bench.rate.product_rate(
+    "cpu", 1, "float32", "highest") > 0
+found["torch's runner"] = parity.bench.runners.RUNNERS["torch"].library.missing()
+found["page"] = open("a.html", encoding="utf-8").read()
+print(json.dumps(found))
+"""
+# Public names that are no functions, or that only hold what others give.
+PLAIN = {"LSTMSpec", "LSTMState", "LayerParams", "ParamKey", "Trace"}
+PLAIN |= {"Found", "Report", "Row"}
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: Any) -> dict[str, Any]:
+    """What came of each, in a process where torch is hidden, its children too."""
+    where = tmp_path_factory.mktemp("without")
+    _ = (where / "sitecustomize.py").write_text(HIDE)
+    paths = f"{where}{os.pathsep}{ROOT}"
+    environment = os.environ | {"PYTHONPATH": paths, "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        cwd=where,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+NEEDED = f"to_torch: torch must be installed: what it returns is torch's. {INSTALL}"
+
+
+def test_every_public_function_works_or_says_what_to_install(
+    found: dict[str, Any],
+) -> None:
+    public = {
+        name
+        for package in (lstm_jax, parity)
+        for name, value in vars(package).items()
+        if callable(value) and not name.startswith("_") and not inspect.ismodule(value)
+    }
+    assert public - PLAIN <= found.keys()
+    refused = {name: said for name, said in found.items() if said and name in public}
+    assert refused == {"to_torch": f"ModuleNotFoundError: {NEEDED}"}
+    assert found["to_torch of a mapping"] == f"ModuleNotFoundError: {NEEDED}"
+
+
+def test_every_command_works_or_says_what_to_install(found: dict[str, Any]) -> None:
+    codes = {name: said[0] for name, said in found.items() if isinstance(said, list)}
+    refused = {"convert a.safetensors b.pt", "bench --device gpu"}
+    assert {name for name, code in codes.items() if code} == refused
+    for name in refused:
+        code, out, err = found[name]
+        assert (code, out) == (2, "")
+        assert err == (
+            "python -m parity: torch must be installed: this command needs it here. "
+            f"{INSTALL}\n"
+        )
+    assert found["--version"][1].endswith(", torch not installed\n")
+    assert found["torch's runner"] == (
+        "torch is not installed: pip install 'lstm-jax[parity]'"
+    )
+    assert found["rate"] is True
+
+
+def test_no_report_claims_torch(found: dict[str, Any]) -> None:
+    for name in ("check a.safetensors --dtype", "check --random 1"):
+        out = found[name][1]
+        assert "equal to the exact oracle" in out or "JAX with the exact oracle" in out
+        assert "torch is not installed, so it was not run" in out
+        assert "torch's" not in out
+    assert "Equal to the exact oracle" in found["page"]
+    assert "same as torch" not in found["page"].lower()
