@@ -13,10 +13,10 @@ from jaxtyping import Array, Float
 from lstm_jax import _checks
 from lstm_jax._types import AnyArray, DTypeLike, Inputs, Lengths, Precision
 from lstm_jax.init import Sizes, make_spec
-from lstm_jax.nnx import LSTM, Rngs, Sized, WithParams
+from lstm_jax.nnx import LSTM, Rngs, Saved, Sized, WithParams
 
 
-class LSTMModel(Sized, WithParams):
+class LSTMModel(Sized, Saved):
     """An LSTM over a batch-first sequence, then a linear layer on the last time step.
 
     Args:
@@ -104,18 +104,7 @@ class LSTMModel(Sized, WithParams):
         where = f"{cls.__name__}.from_params"
         _checks.check_known(where, options, "dropout deterministic dtype precision")
         arrays = _checks.read_params(where, params)
-        _checks.refuse_keys(
-            where,
-            [name for name in arrays if not name.startswith("lstm.")],
-            ["fc.weight", "fc.bias"],
-        )
-        spec = _checks.read_spec(where, _under("lstm.", arrays))
-        make = partial(
-            cls,
-            output_size=arrays["fc.bias"].size,
-            **spec.constructor_arguments(),
-            **options,
-        )
+        make = partial(cls, **cls._sizes_of(where, arrays), **options)
         module = nnx.eval_shape(lambda: make(rngs=nnx.Rngs(0)))
         module.load_params(arrays)
         return module
@@ -178,6 +167,14 @@ class LSTMModel(Sized, WithParams):
         last = jnp.asarray(lengths).astype(jnp.int32) - 1
         last = jnp.clip(last, 0, ys.shape[-2] - 1)[..., None, None]
         return self.fc(jnp.take_along_axis(ys, last, axis=-2)[..., 0, :])
+
+    @classmethod
+    def _sizes_of(cls, where: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        head = [name for name in params if not name.startswith("lstm.")]
+        _checks.refuse_keys(where, head, ["fc.weight", "fc.bias"])
+        spec = _checks.read_spec(where, _under("lstm.", params))
+        sizes = {"output_size": params["fc.bias"].size}
+        return spec.constructor_arguments() | sizes
 
     def _arguments(self) -> dict[str, Any]:
         known = inspect.signature(LSTMModel.__init__).parameters

@@ -4,6 +4,7 @@ from lstm_jax.nnx.cell import LSTMCell as LSTMCell
 from lstm_jax.nnx.lstm import LSTM as LSTM
 from lstm_jax.nnx.params import (
     Rngs as Rngs,
+    Saved as Saved,
     Sized as Sized,
     WithParams as WithParams,
 )

@@ -19,11 +19,11 @@ from lstm_jax._types import (
 )
 from lstm_jax.call import zero_state
 from lstm_jax.init import Draws, Sizes, draw_params, make_draws, make_spec
-from lstm_jax.nnx.params import SizedCell, WithParams, params_key
+from lstm_jax.nnx.params import Saved, SizedCell, params_key
 from lstm_jax.stack import cell_step
 
 
-class LSTMCell(SizedCell, WithParams, RNNCellBase):
+class LSTMCell(SizedCell, Saved, RNNCellBase):
     """One LSTM layer, one step at a time: `torch.nn.LSTMCell` for `nnx.RNN`.
 
     Called as Flax calls its cells, `(carry, x) -> (carry, y)`; torch's order is `step`.
@@ -138,6 +138,12 @@ class LSTMCell(SizedCell, WithParams, RNNCellBase):
     def _arguments(self) -> dict[str, Any]:
         names = ["input_size", "hidden_size", "bias", "dtype", "precision"]
         return {name: getattr(self, name) for name in names}
+
+    @classmethod
+    def _sizes_of(cls, where: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        spec = _checks.read_cell_spec(where, params)
+        names = ["input_size", "hidden_size", "bias"]
+        return {name: getattr(spec, name) for name in names}
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         shapes = self.spec.shapes().items()

@@ -24,13 +24,13 @@ from lstm_jax._types import (
 )
 from lstm_jax.call import zero_state
 from lstm_jax.init import Draws, Sizes, draw_params, make_draws, make_spec
-from lstm_jax.nnx.params import Rngs, Sized, WithParams, dropout_key, params_key
+from lstm_jax.nnx.params import Rngs, Saved, Sized, dropout_key, params_key
 from lstm_jax.stack import lstm, time_step
 
 _OPTIONS = "dtype precision variational remat truncate backend"
 
 
-class LSTM(Sized, WithParams):
+class LSTM(Sized, Saved):
     """A stack of LSTM layers: `torch.nn.LSTM`'s arguments, `lstm_jax.lstm`'s numbers.
 
     The module holds parameters and options and no random state, so `jax.jit`,
@@ -234,6 +234,10 @@ class LSTM(Sized, WithParams):
     def num_feature_axes(self) -> int:
         """Refuse: `nnx.RNN` asks its cell for it, and a stack is no cell."""
         raise AttributeError(_checks.no_cell("LSTM", "nnx.RNN"))
+
+    @classmethod
+    def _sizes_of(cls, where: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        return _checks.read_spec(where, params).constructor_arguments()
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         return self.spec.shapes()

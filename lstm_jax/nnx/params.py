@@ -2,16 +2,20 @@
 
 import inspect
 from collections.abc import Generator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import jax.numpy as jnp
 from flax import nnx
 from flax.nnx import reprlib
 from jaxtyping import Array
 
-from lstm_jax import _checks
+from lstm_jax import _checks, pretrained
 from lstm_jax._types import AnyArray, LSTMSpec
 
+# The constructor's arguments that are no part of what a module is.
+_DRAWN = {"self", "param_dtype", "recurrent", "forget_bias", "rngs"}
+
+M = TypeVar("M")
 Rngs = nnx.Rngs | nnx.RngStream | Array
 
 
@@ -71,8 +75,7 @@ class WithParams(nnx.Module):
 
     def __nnx_repr__(self) -> Generator[Any]:
         """One line: the constructor's arguments that are not its defaults."""
-        kind = next(c for c in type(self).__mro__ if "_arguments" in vars(c))
-        defaults = inspect.signature(kind.__init__).parameters
+        defaults = inspect.signature(_kind(type(self)).__init__).parameters
         yield reprlib.Object(type(self), same_line=True)
         for name, value in self._arguments().items():
             if value != defaults[name].default:
@@ -107,6 +110,63 @@ class WithParams(nnx.Module):
     def _set(self, params: Mapping[str, Array]) -> None:
         for name, array in params.items():
             setattr(self, name, nnx.Param(array))
+
+
+class Saved(WithParams):
+    """A module that is written and read by its class: see `lstm_jax.pretrained`."""
+
+    @classmethod
+    def from_pretrained(cls: type[M], path: pretrained.PathLike) -> M:
+        """A module as `save_pretrained` wrote it.
+
+        Args:
+            path: A folder, or a `.safetensors` file; a `linen` module's, too.
+
+        Raises:
+            FileNotFoundError: If there is no such folder or file.
+            ValueError: If it holds another class, an option or a tensor that the class
+                has not, or if one is missing.
+        """
+        own: Any = cls
+        where, kind = f"{cls.__name__}.from_pretrained", _kind(cls)
+        known = [
+            n for n in inspect.signature(kind.__init__).parameters if n not in _DRAWN
+        ]
+        options, arrays = pretrained.read(where, path, kind.__name__, known)
+        sizes = own._sizes_of(where, arrays)
+        rest = pretrained.check_sizes(where, options, sizes)
+        return own.from_params(arrays, **rest)
+
+    def save_pretrained(self, path: pretrained.PathLike) -> None:
+        """Write the module's options and parameters, as a folder or one file.
+
+        How parameters are drawn is not kept: `param_dtype`, `recurrent`, `forget_bias`.
+
+        Args:
+            path: A folder; or a file, where it ends in `.safetensors`.
+
+        Raises:
+            ValueError: If the folder holds a config of another program.
+            TypeError: If an option has no name, such as a backend with options.
+        """
+        where, kind = f"{type(self).__name__}.save_pretrained", _kind(type(self))
+        options, params = self._arguments(), self.params()
+        pretrained.write(where, path, kind.__name__, options, params)
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, AnyArray], **options: Any) -> Any:
+        """A module with these parameters."""
+        raise NotImplementedError
+
+    @classmethod
+    def _sizes_of(cls, where: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The constructor's arguments that parameters of the class show."""
+        raise NotImplementedError
+
+
+def _kind(cls: type) -> Any:
+    """The class whose constructor's arguments a module has."""
+    return next(c for c in cls.__mro__ if "_arguments" in vars(c))
 
 
 def params_key(where: str, rngs: nnx.Rngs) -> Array:

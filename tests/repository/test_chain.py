@@ -16,7 +16,7 @@ FLOORS = {
     "lstm_jax": (
         ("model",),
         ("nnx", "linen"),
-        ("stack", "init", "tracing", "lengths"),
+        ("stack", "init", "tracing", "lengths", "pretrained"),
         ("call",),
         ("backends",),
         ("scan", "step"),
