@@ -325,7 +325,7 @@ def test_an_option_without_a_name_is_refused_and_a_precision_has_one(
     assert not (tmp_path / "a").exists()
     module.backend = xla.name
     module.precision = jax.lax.Precision.HIGHEST
-    module.dropout = np.float32(0.5)
+    module.dropout = np.float32(0.5)  # pyright: ignore[reportAttributeAccessIssue]
     module.save_pretrained(tmp_path / "a")
     again = LSTM.from_pretrained(tmp_path / "a")
     assert (again.backend, again.precision, again.dropout) == ("xla", "highest", 0.5)
