@@ -144,8 +144,9 @@ def read(
     source = weights if lone else config
     options = _options(where, source, _parse(where, source, text), kind)
     if unknown := sorted(set(options) - set(known)):
+        listed = ", ".join(sorted(known))
         raise ValueError(
-            f"{where}: options of {str(source)!r} must be among {', '.join(sorted(known))}, "
+            f"{where}: options of {str(source)!r} must be among {listed}, "
             f"not {', '.join(map(repr, unknown))}: {kind} has no others. Use the "
             "version that wrote them."
         )
