@@ -1,5 +1,6 @@
 """What a report says of torch where torch did not run, and where nothing was told."""
 
+import html
 import json
 import re
 from dataclasses import replace
@@ -157,3 +158,56 @@ def test_a_geometric_mean_of_nothing_is_not_said(both):
     assert summary([report]).ratio is None
     assert "geometric" not in summary([report]).sentence()
     assert "geometric" not in words_of(report.to_html())
+
+
+def test_what_is_on_top_is_in_plain_numbers(both):
+    report = replace(
+        both, facts=both.facts | {"file": "a.pt", "sha256": {"a.pt": "0f"}}
+    )
+    rows = [
+        replace(row, difference=0.5 if row.tensor == "c_n" else 0.25, largest=3.0)
+        for row in report.rows
+    ]
+    report = replace(report, rows=rows)
+    far = "0.5 in outputs of up to 3, 0.25 in gradients of up to 3"
+    assert str(report).splitlines()[1:5] == [
+        "compared: JAX and torch, each with the exact oracle",
+        f"largest difference to torch: {far}",
+        "parameters: 176",
+        "file: a.pt, SHA-256 0f",
+    ]
+    other = replace(report, facts=report.facts | {"dtype": "float64", "lstm": "b"})
+    words = words_of(page([report, other], [], ""))
+    assert "float32: 0.5 in outputs" in words
+    assert "float64: 0.5 in outputs" in words
+    assert "352 in 2 LSTMs" in words
+
+
+def test_the_difference_to_torch_is_that_of_the_numbers(torch):
+    def late(params, xs, state):
+        ys, after = lstm_jax.lstm(params, xs, state)
+        return ys + 0.125, after
+
+    rows = {row.tensor: row for row in parity.check(PARAMS, run=late).worst()}
+    assert rows["ys"].difference == pytest.approx(0.125, abs=1e-6)
+    assert rows["h_n"].difference == pytest.approx(0, abs=1e-6)
+    assert 0.1 < rows["ys"].largest < 1
+
+
+def test_a_notebook_shows_the_page_in_a_frame(both):
+    frame = replace(both, title='"><b>')._repr_html_()
+    source = re.fullmatch(r'<iframe srcdoc="([^"]*)" title="[^"]*" .*></iframe>', frame)
+    assert source is not None
+    assert html.unescape(source[1]) == replace(both, title='"><b>').to_html()
+    assert 'sandbox=""' in frame
+
+
+def test_a_figure_has_title_file_type_and_verdict(both):
+    report = replace(both, title="LSTM at '$x_'", facts=both.facts | {"file": "a$.pt"})
+    drawn = plot.figure([report], ".svg").decode()
+    said = " ".join(re.findall("<!-- (.*?) -->", drawn))
+    for words in ("LSTM at '$x_'", "a$.pt, float32", "ok: all 10 tensors are within"):
+        assert words in said
+    drawn = plot.figure([report, replace(report, title="b")], ".svg").decode()
+    assert "2 checks" in drawn
+    assert "ok: 2 of 2 LSTMs" in drawn
