@@ -56,7 +56,7 @@ WHOLE = [
 @pytest.mark.parametrize("mistake", WHOLE)
 def test_a_wrong_lstm_fails_and_is_named(mistake):
     report = checked(mistake, mistake.smallest_case())
-    assert not report.ok
+    assert report.verdict == "FAIL"
     assert report.advice[0] == mistake.says, report.messages()
     assert report.advice[-1].startswith("First wrong: ")
 
@@ -102,7 +102,7 @@ def test_the_outputs_of_a_wrong_lstm_name_it(mistake):
 def test_a_mistake_deep_in_a_stack_is_named():
     mistake = named("dW_hh with h_t")
     report = checked(mistake, mistake.smallest_case(num_layers=2, proj_size=2))
-    assert not report.ok
+    assert report.verdict == "FAIL"
     assert report.advice[0] == mistake.says, report.messages()
 
 
@@ -148,7 +148,7 @@ def is_seen(mistake, case):
     """Whether it fails; only the outputs are run where they show it."""
     if not mistake.gradients and error_of_outputs(mistake, case) > case.budget:
         return True
-    return not checked(mistake, case).ok
+    return checked(mistake, case).verdict == "FAIL"
 
 
 # Of those above a half type's own rounding, the nearest to it at each size, measured.
