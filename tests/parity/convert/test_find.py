@@ -105,7 +105,7 @@ def test_what_is_no_lstm_is_named(kind, tmp_path, capsys):
     for command in (["convert", str(path), to], ["check", str(path)]):
         assert main(command) == 2
         assert capsys.readouterr().err == (
-            f"lstm-parity: {command[0]}: {path} must hold an LSTM: 'enc.rnn.' is "
+            f"python -m parity: {command[0]}: {path} must hold an LSTM: 'enc.rnn.' is "
             f"{words}. Give another file or prefix.\n"
         )
     assert main(["inspect", str(path), "--prefix", "rnn"]) == 1

@@ -90,7 +90,7 @@ def test_a_prefix_that_is_nowhere_is_told_where_the_lstms_are(tmp_path, capsys):
         == 2
     )
     assert capsys.readouterr().err == (
-        f"lstm-parity: convert: {path} must hold an LSTM at prefix 'decoder': its "
+        f"python -m parity: convert: {path} must hold an LSTM at prefix 'decoder': its "
         "LSTMs are at 'state_dict.model.module.encoder.'. Give one of these prefixes.\n"
     )
     assert main(["inspect", str(path), "--prefix", "decoder"]) == 1
@@ -194,7 +194,7 @@ def test_an_lstm_of_an_optimizer_is_reached_by_its_prefix(where, tmp_path, capsy
     )
     assert main(["convert", str(path), str(tmp_path / "b.npz")]) == 2
     assert capsys.readouterr().err == (
-        f"lstm-parity: convert: {path} must hold an LSTM: passed over as an "
+        f"python -m parity: convert: {path} must hold an LSTM: passed over as an "
         f"optimizer's: '{where}.lstm.'. Give one of these prefixes.\n"
     )
     cure = ["--prefix", f"{where}.lstm."]

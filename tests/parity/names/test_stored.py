@@ -144,7 +144,7 @@ def test_what_a_file_cannot_tell_is_refused_with_its_cause(apply, tmp_path, caps
     assert main(["inspect", str(path)]) == 1
     assert f"NOT WHOLE LSTM at '': {REFUSED[apply]}\n" in capsys.readouterr().out
     assert main(["convert", str(path), str(tmp_path / "b.npz")]) == 2
-    said = f"lstm-parity: convert: LSTM at '': {REFUSED[apply]}\n"
+    said = f"python -m parity: convert: LSTM at '': {REFUSED[apply]}\n"
     assert capsys.readouterr().err == said
 
 
