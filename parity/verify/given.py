@@ -12,7 +12,7 @@ from parity.judge import tolerance
 from parity.judge.cases import SETS
 from parity.judge.tensors import Array
 from parity.machine import memory
-from parity.verify.subject import mapping_of
+from parity.verify.subject import weights_in
 
 DTYPES = ("float32", "float64", "bfloat16", "float16")
 _KEPT = 12  # arrays of the cell's size that the oracle keeps for each step
@@ -28,7 +28,7 @@ def checked_weights(module: Any, dtype: str) -> dict[str, Array]:
             f"check: {dtype=} must be one of {', '.join(DTYPES)}: the tolerance is "
             f"known for these. Use {_nearest(dtype)!r}."
         )
-    source = mapping_of(module)
+    source = weights_in(module)
     arrays = {str(name): _finite(str(name), source[name], dtype) for name in source}
     if "weight_ih" in arrays:
         arrays = {f"{name}_l0": array for name, array in arrays.items()}

@@ -8,13 +8,15 @@ from flax import nnx
 import lstm_jax
 from lstm_jax import LSTMSpec
 from parity.convert.find import survey
+from parity.frameworks.sources import tensors_of
+from parity.names.stored import plain, refusal
 from parity.show import printable
 
 _MOST_LISTED = 4
 _OTHER_GATES = {3: "a GRU", 1: "a plain RNN"}
 
 
-def mapping_of(module: Any) -> Mapping[str, Any]:
+def weights_in(module: Any) -> Mapping[str, Any]:
     """Names to arrays of an LSTM or a cell, or of what holds them itself.
 
     Raises:
@@ -30,14 +32,16 @@ def mapping_of(module: Any) -> Mapping[str, Any]:
 
 
 def _held(module: Any) -> Mapping[str, Any] | None:
-    if isinstance(module, Mapping):
-        return module
-    for name in ("state_dict", "params"):
-        method: Any = getattr(module, name, None)
-        if callable(method):
-            found: Any = method()
-            return found
-    return None
+    """Names to arrays, each weight as one array; None where there are none."""
+    if not isinstance(module, Mapping):
+        named = hasattr(module, "named_modules")
+        if not named and not callable(getattr(module, "params", None)):
+            return None
+        module = tensors_of("check", module)
+    whole = plain(module)
+    if whole.refused:
+        raise TypeError(f"check: {refusal(whole.refused)}")
+    return whole.tensors
 
 
 def _is_parameter(name: Any) -> bool:

@@ -111,7 +111,8 @@ def to_torch(source: Any) -> Any:
 
 
 def _no_source(source: Any) -> TypeError:
-    why, cure = "only these have torch's names", "Give one of these."
+    why = "it must have torch's names"
+    cure = "Give a dict of torch's names to arrays."
     if hasattr(source, "state_dict"):
         why, cure = "it is torch's already", "Use it as it is."
     elif type(source).__module__.startswith("lstm_jax.linen"):

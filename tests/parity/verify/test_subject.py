@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 from flax import nnx
+from torch.nn.utils import prune
 
 import lstm_jax
 import parity
+from parity.verify.subject import weights_in
 
 pytestmark = pytest.mark.usefixtures("unoptimised", "no_jaxtyping")
 START = "check: module must be an LSTM, an LSTMCell or a mapping of torch's names, not "
@@ -158,3 +160,24 @@ def test_the_cures_of_arguments_work(word):
     with pytest.raises(ValueError, match=re.escape(word)):
         _ = parity.check(module, **wrong)
     assert parity.check(module, **cured).ok
+
+
+@pytest.mark.parametrize("live", [True, False], ids=["module", "state dict"])
+def test_weights_in_parts_are_checked_as_torch_runs_them(live: bool) -> None:
+    module = torch.nn.LSTM(5, 4)
+    module = torch.nn.utils.parametrizations.weight_norm(module, "weight_hh_l0")
+    module = prune.random_unstructured(module, "weight_ih_l0", 0.5)
+    source = module if live else module.state_dict()
+    found = weights_in(source)
+    assert sorted(found) == sorted(torch.nn.LSTM(5, 4).state_dict())
+    for name, array in found.items():
+        expected = getattr(module, name).detach().numpy()
+        np.testing.assert_allclose(np.asarray(array), expected, rtol=3e-7, err_msg=name)
+
+
+def test_what_only_code_can_make_is_named() -> None:
+    module = torch.nn.LSTM(5, 4)
+    module = torch.nn.utils.parametrizations.orthogonal(module, "weight_hh_l0")
+    with pytest.raises(TypeError, match=r"^check: .*remove_parametrizations"):
+        _ = weights_in(module.state_dict())
+    assert weights_in(module)["weight_hh_l0"].shape == (16, 4)
