@@ -61,9 +61,12 @@ NEWEST = $(shell for python in "$$(pyenv prefix 3.13.0 2>/dev/null)/bin/python" 
 newest-python:
 	@echo $(NEWEST)
 
+# The functions and modules, and the checks by the oracle.
+NEWEST_TESTS = tests/lstm_jax lstm_jax tests/parity/judge tests/parity/verify
+
 newest: .venv-newest/installed
-	$(call RUN_TESTS,.venv-newest/bin) -m 'not slow'
-	.venv-newest/bin/python -m parity check
+	$(call RUN_TESTS,.venv-newest/bin) -m 'not slow' $(NEWEST_TESTS)
+	.venv-newest/bin/python -m parity --version
 
 lint: .venv/installed-test
 	$(BIN)/ruff check .

@@ -241,8 +241,8 @@ def test_a_quantised_module_is_refused_as_one():
 def test_what_to_torch_cannot_take_has_a_cure():
     start = "to_torch: source must be an LSTM, LSTMCell or LSTMModel of lstm_jax, or a "
     assert refused(TypeError, parity.to_torch, nnx.Linear(2, 2, rngs=nnx.Rngs(0))) == (
-        f"{start}mapping, not Linear: it must have torch's names. Give a dict of torch's "
-        "names to arrays."
+        f"{start}mapping, not Linear: it must have torch's names. Give a dict of "
+        "torch's names to arrays."
     )
     module = linen.LSTM(5, 4)
     assert refused(TypeError, parity.to_torch, module) == (
