@@ -95,7 +95,7 @@ def _beside(path: Path) -> Path:
 def _write_weights(path: Path, params: dict[str, Array], metadata: Any) -> None:
     new = _beside(path)
     try:
-        save_file(params, new, metadata=metadata)
+        save_file(dict(params), new, metadata=metadata)  # it changes the dict
         _ = new.replace(path)
     finally:
         new.unlink(missing_ok=True)
