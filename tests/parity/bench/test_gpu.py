@@ -130,7 +130,7 @@ def test_on_a_gpu_errors_are_judged_as_tf32s(monkeypatch):
         def ask(self, name, *request):
             del name
             facts = {"error": 1000.0, "tensor": "ys"}
-            return True, facts if request[0] == "prepare" else 1.0
+            return True, facts if request[0] == "prepare" else {"seconds": 1.0}
 
     monkeypatch.setattr("parity.bench.timing.rounds.Processes", Fake)
     monkeypatch.setattr("parity.bench.timing.rounds._ahead", lambda _: 0)

@@ -69,6 +69,7 @@ def test_a_table_that_is_too_wide_is_written_out(file, monkeypatch, capsys):
 
 
 def test_the_width_is_that_of_the_terminal(monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
     assert screen.width() == 120
     monkeypatch.setenv("COLUMNS", "60")
     assert screen.width() == 60
