@@ -33,8 +33,9 @@ _OPTIONS = "dtype precision variational remat truncate backend"
 class LSTM(Sized, Saved):
     """A stack of LSTM layers: `torch.nn.LSTM`'s arguments, `lstm_jax.lstm`'s numbers.
 
-    The module holds parameters and options and no random state, so `jax.jit`,
-    `nnx.jit`, `grad` and `vmap` take it as an argument or as a closure.
+    The module holds parameters and options and no random state: `jax.jit`, `nnx.jit`,
+    `grad` and `vmap` take it as an argument. A compiled function that closes over it
+    keeps the weights of its first call, as it does for every module of Flax.
 
     Args:
         input_size: `I`, features of the input.
