@@ -48,7 +48,7 @@ test-all: test slow
 slow: .venv/installed-test .venv/installed-beatnet .venv/installed-peers
 	$(PYTEST) -m slow
 
-# What people with a newer Python get: the newest jax and flax, and no torch.
+# The newest jax and flax need Python 3.12 or later; torch is left out.
 NEWEST = $(shell for python in "$$(pyenv prefix 3.13.0 2>/dev/null)/bin/python" python3.13; \
 	do "$$python" -c 'import sys; print(sys.executable)' 2>/dev/null && break; done)
 

@@ -130,8 +130,7 @@ class LSTM(linen.Module):
         """
         where = "linen.LSTM.from_pretrained"
         options, arrays = pretrained.read(where, path, "LSTM", _SAVED.split())
-        spec = _checks.read_spec(where, arrays)
-        sizes = {name: getattr(spec, name) for name in _SIZES.split()}
+        sizes = _checks.read_spec(where, arrays).constructor_arguments()
         rest = pretrained.check_sizes(where, options, sizes)
         return cls.from_params(arrays, **rest), {"params": arrays}
 

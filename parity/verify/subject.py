@@ -9,11 +9,11 @@ import lstm_jax
 from lstm_jax import LSTMSpec
 from parity.convert.find import survey
 from parity.frameworks.sources import tensors_of
+from parity.names.keys import other_than_lstm, with_article
 from parity.names.stored import plain, refusal
 from parity.show import printable
 
 _MOST_LISTED = 4
-_OTHER_GATES = {3: "a GRU", 1: "a plain RNN"}
 
 
 def weights_in(module: Any) -> Mapping[str, Any]:
@@ -25,8 +25,8 @@ def weights_in(module: Any) -> Mapping[str, Any]:
     source = _held(module)
     if source is None or not any(map(_is_parameter, source)):
         raise TypeError(_refusal(module, source))
+    _check_gates(source)
     for name, array in source.items():
-        _check_gates(str(name), tuple(getattr(array, "shape", ())))
         _check_values(str(name), array)
     return source
 
@@ -107,15 +107,15 @@ def _written(path: str, submodules: bool) -> str:
     return "module" + "".join(f"[{p}]" if p.isdigit() else f".{p}" for p in parts)
 
 
-def _check_gates(name: str, shape: tuple[int, ...]) -> None:
+def _check_gates(source: Mapping[str, Any]) -> None:
     """Refuse a GRU and a plain RNN, whose parameters have the same names."""
-    if not name.startswith("weight_hh") or len(shape) != 2:
-        return
-    kind = _OTHER_GATES.get(shape[0] // shape[1]) if shape[1] else None
-    if kind and shape[0] % shape[1] == 0:
+    kind = "LSTMCell" if "weight_hh" in source else "LSTM"
+    arrays = {name: a for name, a in source.items() if hasattr(a, "shape")}
+    other, gates = other_than_lstm(kind, arrays)
+    if other:
         raise TypeError(
-            f"check: module must be an LSTM, not {kind}: {name}.shape={shape} has "
-            f"{shape[0] // shape[1]} of an LSTM's 4 gates. Only LSTMs can be checked."
+            f"check: module must be an LSTM, not {with_article(other)}: it has "
+            f"{gates}. Give a module with an LSTM."
         )
 
 
