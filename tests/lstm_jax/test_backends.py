@@ -48,14 +48,23 @@ CASES = (
 )
 TRANSPOSED = [name for name in BACKENDS if "transposed" in name]
 PAIRS = [
-    pytest.param(name, options, id=f"{name}-{options}")
+    pytest.param(
+        name,
+        options,
+        id=f"{name}-{options}",
+        marks=() if options in OF_ORDERS else pytest.mark.slow,
+    )
     for name in BACKENDS
     for options in (OF_ORDERS if name.startswith("xla,") else CASES)
 ]
 
 
 # The derivatives of an order are those of its loop that is not transposed.
-DERIVED = [name for name in BACKENDS if name not in ("xla, fused", *TRANSPOSED)]
+DERIVED = [
+    pytest.param(name, marks=pytest.mark.slow if "per gate" in name else ())
+    for name in BACKENDS
+    if name not in ("xla, fused", *TRANSPOSED)
+]
 
 
 @pytest.fixture(params=BACKENDS)

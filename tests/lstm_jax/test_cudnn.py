@@ -63,7 +63,11 @@ def assert_close(found: Any, expected: Any) -> None:
 
 @pytest.mark.parametrize(
     ("stack", "batch"),
-    [*((stack, (3,)) for stack in STACKS), *((STACKS[-1], b) for b in [(), (2, 3)])],
+    [
+        *(pytest.param(s, (3,), marks=pytest.mark.slow) for s in STACKS[:-1]),
+        (STACKS[-1], (3,)),
+        *(pytest.param(STACKS[-1], b, marks=pytest.mark.slow) for b in [(), (2, 3)]),
+    ],
     ids=str,
 )
 @pytest.mark.usefixtures("stand_in")

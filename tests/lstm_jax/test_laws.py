@@ -120,7 +120,7 @@ def test_outputs_and_states_are_the_oracles(api: Any, drawn: Any) -> None:
     assert_exact(case, sides.of_oracle(problem), values)
 
 
-@settings(max_examples=settings().max_examples // 4)  # five times as slow as others
+@settings(max_examples=settings().max_examples // 3)  # five times as slow as others
 @given(drawn=DRAWN)
 def test_every_gradient_is_the_oracles(drawn: Any) -> None:
     case = case_of(drawn)

@@ -57,8 +57,13 @@ def assert_is_torchs(spec: Any, inputs: Inputs, **options: Any) -> None:
 
 
 # Half of all combinations; any three options meet in every way.
+ALL = (3, True, P, True, False)
 COMBINATIONS = [
-    pytest.param(*flags, id="-".join(map(str, flags)))
+    pytest.param(
+        *flags,
+        id="-".join(map(str, flags)),
+        marks=() if flags[0] == 1 or flags == ALL else pytest.mark.slow,
+    )
     for flags in product([1, 3], [False, True], [0, P], [False, True], [False, True])
     if sum(map(bool, flags[1:])) % 2 == flags[0] // 3
 ]
@@ -87,7 +92,7 @@ def test_equal_sizes_are_torchs() -> None:
     assert_is_torchs(spec, make_inputs(spec, steps=H, batch=(H,)))
 
 
-@pytest.mark.parametrize("steps", [1, 16, 17, 33])
+@pytest.mark.parametrize("steps", [1, 16, 17, pytest.param(33, marks=pytest.mark.slow)])
 def test_every_number_of_steps_around_a_chunk_is_torchs(steps: int) -> None:
     spec = make_spec(bidirectional=True, proj_size=P)
     assert_is_torchs(spec, make_inputs(spec, steps))
@@ -228,7 +233,7 @@ def test_reversed_inputs_exchange_the_directions(steps: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "remat", [pytest.param(1, marks=pytest.mark.slow), 5, 100, "sqrt"]
+    "remat", [5, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 100, "sqrt"))]
 )
 def test_remat_changes_no_output_and_no_gradient(remat: Any) -> None:
     inputs = make_inputs(make_spec(bidirectional=True), steps=18)
@@ -320,7 +325,9 @@ def test_half_precision_is_near_float64(dtype: str) -> None:
         assert 0 < error < 32 * float(jnp.finfo(dtype).eps)
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize(
+    "dtype", ["bfloat16", pytest.param("float16", marks=pytest.mark.slow)]
+)
 def test_half_precision_gradients_of_weights_are_sums_in_float32(dtype: str) -> None:
     """Within 2 roundings after 256 chunks: 0.4 and 0.9, where half sums miss 8 and 5.
 

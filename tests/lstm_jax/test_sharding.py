@@ -75,7 +75,11 @@ def test_shard_map_over_the_batch_is_the_whole_batch(stack: Any, steps: int) -> 
     assert_near(found, (expected, tuple(gradients)))
 
 
-@pytest.mark.parametrize("dtype", [None, "float16"], ids=["one type", "two types"])
+@pytest.mark.parametrize(
+    "dtype",
+    [pytest.param(None, marks=pytest.mark.slow), "float16"],
+    ids=["one type", "two types"],
+)
 def test_gradients_of_all_parameters_are_one_sum_over_the_devices(dtype: Any) -> None:
     """Each sum is a wait for the other devices; the types of parameters may differ."""
     params, xs, _ = make_inputs(make_spec(num_layers=2, bidirectional=True), 5, (B,))
@@ -203,11 +207,8 @@ def test_jit_of_a_sharded_batch_is_the_whole_batch(
         assert array.sharding.is_equivalent_to(rows, array.ndim)
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [AxisType.Explicit, pytest.param(AxisType.Auto, marks=pytest.mark.slow)],
-    ids=str,
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", AXES, ids=str)
 def test_every_option_takes_a_sharded_batch(kind: AxisType) -> None:
     params, xs, _ = make_inputs(make_spec(num_layers=2), 18, (B,))
     mesh = make_mesh(kind)

@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from jaxtyping import Array
-
 import lstm_jax
-from parity.arrays import array_of, numpy_of, tensor_of
+from parity.arrays import numpy_of, tensor_of
 from parity.frameworks.framework import Derived, Outputs
+from parity.frameworks.portable import Kind, Portable, portable_of
 from parity.frameworks.sources import module_at, part_at, tensors_of
 from parity.machine import need_torch
 
@@ -52,18 +51,24 @@ def from_torch(source: Any, *, prefix: str = "") -> Any:
         flax#3746 asked for it.
     """
     if isinstance(source, Mapping):
-        return _arrays(part_at(_WHERE, source, prefix))
+        params = part_at(_WHERE, source, prefix)
+        return Portable(kind="mapping", params=params).given(_WHERE)
     place, module = module_at(_WHERE, source, prefix)
-    params = _arrays(part_at(_WHERE, tensors_of(_WHERE, source), place))
+    kind, options = _conventions(module)
+    params = part_at(_WHERE, tensors_of(_WHERE, source), place)
+    return Portable(kind=kind, params=params, options=options).given(_WHERE)
+
+
+def _conventions(module: Any) -> tuple[Kind, dict[str, Any]]:
+    """The class of a module here, and what its arrays do not tell."""
     import torch
 
     if isinstance(module, torch.nn.LSTM):
-        return lstm_jax.LSTM.from_params(
-            params, batch_first=module.batch_first, dropout=module.dropout
-        )
+        options = {"batch_first": module.batch_first, "dropout": module.dropout}
+        return "LSTM", options
     if isinstance(module, torch.nn.LSTMCell):
-        return lstm_jax.LSTMCell.from_params(params)
-    return lstm_jax.LSTMModel.from_params(params, dropout=module.lstm.dropout)
+        return "LSTMCell", {}
+    return "LSTMModel", {"dropout": module.lstm.dropout}
 
 
 def to_torch(source: Any) -> Any:
@@ -87,40 +92,27 @@ def to_torch(source: Any) -> Any:
         LSTM(3, 4, num_layers=2)
     """
     need_torch("to_torch", "what it returns is torch's")
-    if isinstance(source, Mapping):
-        return {name: tensor_of(source[name]) for name in source}
-    if isinstance(source, lstm_jax.LSTM):
-        return lstm_of(
-            to_torch(source.params()),
-            batch_first=source.batch_first,
-            dropout=source.dropout,
-        )
-    if isinstance(source, lstm_jax.LSTMCell):
-        import torch
-
-        spec = source.spec
-        cell = torch.nn.LSTMCell(spec.input_size, spec.hidden_size, spec.bias)
-        return _loaded(cell, to_torch(source.params()))
-    if isinstance(source, lstm_jax.LSTMModel):
-        from parity.frameworks.twin import LSTMModel
-
-        state_dict = to_torch(source.params())
-        lstm = to_torch(source.lstm)
-        return _loaded(LSTMModel(lstm, len(state_dict["fc.bias"])), state_dict)
-    raise _no_source(source)
+    portable = portable_of("to_torch", source)
+    state_dict = _tensors(portable.params)
+    if portable.kind == "mapping":
+        return state_dict
+    return _loaded(_module(portable), state_dict)
 
 
-def _no_source(source: Any) -> TypeError:
-    why = "it must have torch's names"
-    cure = "Give a dict of torch's names to arrays."
-    if hasattr(source, "state_dict"):
-        why, cure = "it is torch's already", "Use it as it is."
-    elif type(source).__module__.startswith("lstm_jax.linen"):
-        why, cure = "its weights are variables", "Use to_torch(variables['params'])."
-    return TypeError(
-        f"to_torch: source must be an LSTM, LSTMCell or LSTMModel of lstm_jax, or a "
-        f"mapping, not {type(source).__name__}: {why}. {cure}"
-    )
+def _module(portable: Portable) -> Any:
+    """The module of torch, its weights still to be loaded."""
+    import torch
+
+    from parity.frameworks.twin import LSTMModel
+
+    spec = portable.spec
+    if portable.kind == "LSTMCell":
+        return torch.nn.LSTMCell(spec.input_size, spec.hidden_size, spec.bias)
+    options = {"batch_first": True, **portable.options}
+    lstm = torch.nn.LSTM(**spec.constructor_arguments(), **options)
+    if portable.kind == "LSTM":
+        return lstm
+    return LSTMModel(lstm, len(portable.params["fc.bias"]))
 
 
 def lstm_of(state_dict: Mapping[str, "torch.Tensor"], **options: Any) -> Any:
@@ -137,7 +129,7 @@ def run_module(params: Mapping[str, Any], xs: Any) -> Outputs:
     import torch
 
     with torch.no_grad():
-        ys, (h, c) = lstm_of(to_torch(params))(tensor_of(xs))
+        ys, (h, c) = lstm_of(_tensors(params))(tensor_of(xs))
     return Outputs(*(numpy_of("", a) for a in (ys, h, c)))
 
 
@@ -145,7 +137,7 @@ def differentiate(params: Mapping[str, Any], xs: Any, cotangents: Outputs) -> De
     """The same with gradients, by autograd."""
     import torch
 
-    module, inputs = lstm_of(to_torch(params)), tensor_of(xs).requires_grad_()
+    module, inputs = lstm_of(_tensors(params)), tensor_of(xs).requires_grad_()
     ys, (h, c) = module(inputs)
     weights = dict(module.named_parameters())
     found = torch.autograd.grad(
@@ -163,5 +155,5 @@ def _loaded(module: Any, state_dict: Mapping[str, "torch.Tensor"]) -> Any:
     return module.requires_grad_()
 
 
-def _arrays(tensors: Mapping[str, Any]) -> dict[str, Array]:
-    return {name: array_of(name, value) for name, value in tensors.items()}
+def _tensors(params: Mapping[str, Any]) -> dict[str, "torch.Tensor"]:
+    return {name: tensor_of(array) for name, array in params.items()}

@@ -160,9 +160,8 @@ print(json.dumps(found))
 """
 
 
-@pytest.mark.parametrize(
-    "mode", [pytest.param("backward", marks=pytest.mark.slow), "train"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["backward", "train"])
 def test_a_batch_is_divided_among_devices(mode: str) -> None:
     names = [row.name for row in DIVIDED]
     options = {"JAX_PLATFORMS": "cpu", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
