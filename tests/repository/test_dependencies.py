@@ -10,6 +10,7 @@ from tests.repository.source import imports, modules
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 OURS = {"lstm_jax", "parity"}
+FRAMEWORKS = ("parity", "equinox", "haiku")
 BY_NAME = re.compile(r'import_module\("(\w+)"\)')
 # Packages whose import has another name.
 IMPORTED_AS = {"dm-haiku": "haiku", "lstm-jax": "lstm_jax"}
@@ -48,12 +49,11 @@ def test_parity_imports_what_is_declared() -> None:
     extras = PROJECT["optional-dependencies"].keys() - {"test", "models"}
     known = declared().union(*map(declared, extras), *COME_WITH.values())
     assert imported("parity", only_on_top=False) <= known
-    assert imported("parity", only_on_top=True) <= declared() | declared("parity") | {
-        *declared("peers"),
-    }
+    frameworks = set[str]().union(*map(declared, FRAMEWORKS))
+    assert imported("parity", only_on_top=True) <= declared() | frameworks
 
 
 def test_every_extra_is_imported() -> None:
     used = imported("parity", only_on_top=False)
-    for extra in ("parity", "plot", "peers"):
+    for extra in ("plot", *FRAMEWORKS):
         assert declared(extra) <= used
