@@ -271,3 +271,33 @@ def check_last_step(where: str, shape_of_ys: tuple) -> None:
             f"{where}: xs must have a step at least: the prediction is made from the "
             "last one. Use a longer sequence."
         )
+
+
+def check_token_rows(where: str, xs: Any) -> Array:
+    """Whole numbers with time."""
+    tokens = as_array(where, "xs", xs)
+    if not jnp.issubdtype(tokens.dtype, jnp.integer):
+        raise TypeError(
+            f"{where}: xs.dtype={tokens.dtype} must be an integer type: each is a row "
+            "of the embedding. Use tokens, or num_embeddings=0 for features."
+        )
+    if not tokens.ndim:
+        raise ValueError(
+            f"{where}: {xs.shape=} must be (*B, T): a sequence has time. Use xs[None] "
+            "for one token."
+        )
+    return tokens
+
+
+def check_tokens(where: str, name: str, tokens: Any, rows: int) -> Array:
+    """Whole numbers that have a row in the embedding, where they are known."""
+    tokens = as_array(where, name, tokens)
+    if not isinstance(tokens, Tracer):
+        values = np.asarray(tokens)
+        outside = values[(values < 0) | (values >= rows)]
+        if outside.size:
+            raise ValueError(
+                f"{where}: {name}={outside[0]} must be within 0 and {rows - 1}: the "
+                f"embedding has {rows} rows. Use tokens of its vocabulary."
+            )
+    return tokens.astype(jnp.int32)

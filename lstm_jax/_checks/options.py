@@ -102,6 +102,26 @@ def check_flag(where: str, name: str, value: Any) -> None:
         )
 
 
+def check_choice(where: str, name: str, value: Any, choices: Iterable[Any]) -> None:
+    """One of a few values."""
+    choices = list(choices)
+    if value not in choices:
+        raise ValueError(
+            f"{where}: {name}={value!r} must be one of "
+            f"{', '.join(map(repr, choices))}: no other is known. Use "
+            f"{choices[0]!r}."
+        )
+
+
+def check_no_mean(where: str, outputs: str) -> None:
+    """A mean is of a whole sequence."""
+    if outputs == "mean":
+        raise ValueError(
+            f"{where}: {outputs=} must not be 'mean': the mean of a sequence is not "
+            "known from one step. Use with_state on the whole sequence."
+        )
+
+
 def check_real(where: str, name: str, value: Any) -> None:
     """One real number."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.floating)):

@@ -19,7 +19,7 @@ _CLASSES: dict[Kind, Any] = {
 _OPTIONS: dict[Kind, tuple[str, ...]] = {
     "LSTM": ("batch_first", "dropout"),
     "LSTMCell": (),
-    "LSTMModel": ("dropout",),
+    "LSTMModel": ("dropout", "outputs", "activation"),
 }
 
 
@@ -31,7 +31,7 @@ class Portable:
         kind: The class of `lstm_jax` that it is; "mapping" for arrays alone.
         params: Torch's names to arrays, as the class has them.
         options: What the arrays do not tell, as `from_params` of the class takes it:
-            `batch_first`, `dropout`.
+            `batch_first`, `dropout`, `outputs`, `activation`.
     """
 
     kind: Kind

@@ -187,3 +187,126 @@ def test_dropout_needs_a_key_unless_deterministic() -> None:
     dropped = model(xs, rngs=jax.random.key(0))
     assert_equal(dropped, model(xs, rngs=jax.random.key(0)))
     assert np.all(np.asarray(dropped != kept))
+
+
+def test_the_last_outputs_are_the_final_ones_of_one_direction_alone() -> None:
+    xs = draw((B, T, I))
+    lengths = np.array([7, 2, 3])
+    for options, same in (({}, True), ({"bidirectional": True}, False)):
+        _, params = make_twin(**options)
+        last, final = (
+            LSTMModel.from_params(params, outputs=outputs)(xs, lengths=lengths)
+            for outputs in ("last", "final")
+        )
+        assert np.allclose(last, final, atol=1e-12) == same
+
+
+def test_each_output_is_what_its_name_says() -> None:
+    _, params = make_twin()
+    lengths, xs = np.array([4, 0, 7]), draw((B, T, I))
+    lstm, fc = LSTMModel.from_params(params).lstm, LSTMModel.from_params(params).fc
+    ys, (h, _) = lstm(xs, lengths=lengths)
+    expected = {
+        "final": h[-1],
+        "mean": jnp.sum(ys, axis=1) / np.maximum(lengths, 1)[:, None],
+        "all": ys,
+    }
+    for outputs, given in expected.items():
+        model = LSTMModel.from_params(params, outputs=outputs)
+        assert_near(model(xs, lengths=lengths), fc(given))
+
+
+def test_a_sequence_in_two_parts_or_in_steps_keeps_its_state() -> None:
+    _, params = make_twin(num_layers=2)
+    model = LSTMModel.from_params(params, activation="sigmoid")
+    xs = draw((B, T, I))
+    whole, after = model.with_state(xs)
+    assert_equal(whole, model(xs))
+    _, state = model.with_state(xs[:, :3])
+    halves, end = model.with_state(xs[:, 3:], state)
+    assert_near((halves, end), (whole, after))
+    stepped = whole, model.initial_state((B,))
+    for t in range(T):
+        stepped = model.step(xs[:, t], stepped[1])
+    assert_near(stepped, (whole, after))
+
+
+def tagger(**options: Any) -> LSTMModel:
+    return LSTMModel(I, H, 3, num_embeddings=9, rngs=nnx.Rngs(0), **options)
+
+
+def test_tokens_are_rows_of_the_embedding() -> None:
+    model = tagger(outputs="all", param_dtype="float64")
+    params = model.params()
+    assert next(iter(params)) == "embedding.weight"
+    tokens = np.array([[3, 0, 8], [1, -1, 77]])
+    lengths = np.array([3, 1])
+    without = {k: v for k, v in params.items() if not k.startswith("embedding")}
+    features = params["embedding.weight"][np.where(tokens == 77, 0, tokens)]
+    expected = LSTMModel.from_params(without, outputs="all")
+    found = model(tokens, lengths=lengths)
+    assert_near(found, expected(features, lengths=lengths))
+    prediction, _ = model.step(tokens[:, 0], None)
+    assert_near(prediction, found[:, 0])
+
+
+def test_a_token_without_a_row_is_refused_or_where_it_is_traced_nan() -> None:
+    model = tagger()
+    for wrong in (9, -1):
+        with pytest.raises(ValueError, match="LSTMModel") as caught:
+            _ = model(np.array([[0, wrong]]))
+        assert str(caught.value) == (
+            f"LSTMModel: xs={wrong} must be within 0 and 8: the embedding has 9 rows. "
+            "Use tokens of its vocabulary."
+        )
+        traced = jax.jit(lambda model, xs: model(xs))(model, np.array([[0, wrong]]))
+        assert np.isnan(traced).all()
+
+
+def test_what_is_no_token_is_refused() -> None:
+    with pytest.raises(TypeError, match="LSTMModel") as caught:
+        _ = tagger()(np.ones((2, 3)))
+    assert str(caught.value) == (
+        "LSTMModel: xs.dtype=float64 must be an integer type: each is a row of the "
+        "embedding. Use tokens, or num_embeddings=0 for features."
+    )
+    with pytest.raises(ValueError, match="LSTMModel") as caught:
+        _ = tagger()(np.array(3))
+    assert str(caught.value) == (
+        "LSTMModel: xs.shape=() must be (*B, T): a sequence has time. Use xs[None] for "
+        "one token."
+    )
+
+
+def test_gradients_of_a_row_are_summed_in_float32() -> None:
+    model = tagger(param_dtype="bfloat16", outputs="mean")
+    tokens = np.full((1, 3000), 4)
+
+    def total(model: LSTMModel) -> Any:
+        assert model.embedding is not None
+        return model.embedding(tokens).astype("float32").sum()
+
+    rows = jax.grad(total)(model).params()["embedding.weight"]
+    assert float(rows[4, 0]) == 3008  # 3000, rounded once; sums of bfloat16 end at 256
+
+
+@pytest.mark.usefixtures("no_jaxtyping")
+def test_options_and_modes_that_are_unknown_are_refused() -> None:
+    with pytest.raises(ValueError, match="LSTMModel") as caught:
+        _ = tagger(outputs="first")
+    assert str(caught.value) == (
+        "LSTMModel: outputs='first' must be one of 'last', 'final', 'mean', 'all': no "
+        "other is known. Use 'last'."
+    )
+    with pytest.raises(ValueError, match="LSTMModel") as caught:
+        _ = tagger(activation="gelu")
+    assert str(caught.value) == (
+        "LSTMModel: activation='gelu' must be one of None, 'relu', 'sigmoid', "
+        "'softmax', 'tanh': no other is known. Use None."
+    )
+    with pytest.raises(ValueError, match="LSTMModel") as caught:
+        _ = tagger(outputs="mean").step(np.zeros(2, int), None)
+    assert str(caught.value) == (
+        "LSTMModel.step: outputs='mean' must not be 'mean': the mean of a sequence is "
+        "not known from one step. Use with_state on the whole sequence."
+    )

@@ -37,6 +37,9 @@ MADE = [
     LSTM(I, H, bias=False, remat=3, truncate=2, param_dtype="bfloat16", rngs=RNGS),
     LSTMCell(I, H, dtype="float16", rngs=RNGS),
     LSTMModel(I, H, 3, 2, dropout=0.5, bidirectional=True, rngs=RNGS),
+    LSTMModel(
+        I, H, 3, num_embeddings=7, outputs="mean", activation="softmax", rngs=RNGS
+    ),
 ]
 LINEN = [linen.LSTM(I, H, **STACK), linen.LSTMCell(I, H, False, dtype="float16")]
 PLAIN = LSTM(I, H, rngs=RNGS)

@@ -68,7 +68,8 @@ def _conventions(module: Any) -> tuple[Kind, dict[str, Any]]:
         return "LSTM", options
     if isinstance(module, torch.nn.LSTMCell):
         return "LSTMCell", {}
-    return "LSTMModel", {"dropout": module.lstm.dropout}
+    options = {"outputs": module.outputs, "activation": module.activation}
+    return "LSTMModel", {"dropout": module.lstm.dropout, **options}
 
 
 def to_torch(source: Any) -> Any:
@@ -108,11 +109,14 @@ def _module(portable: Portable) -> Any:
     spec = portable.spec
     if portable.kind == "LSTMCell":
         return torch.nn.LSTMCell(spec.input_size, spec.hidden_size, spec.bias)
-    options = {"batch_first": True, **portable.options}
-    lstm = torch.nn.LSTM(**spec.constructor_arguments(), **options)
+    of_lstm = {"batch_first": True, **portable.options}
+    of_model = {n: of_lstm.pop(n) for n in ("outputs", "activation") if n in of_lstm}
+    lstm = torch.nn.LSTM(**spec.constructor_arguments(), **of_lstm)
     if portable.kind == "LSTM":
         return lstm
-    return LSTMModel(lstm, len(portable.params["fc.bias"]))
+    rows = len(portable.params.get("embedding.weight", ()))
+    size = len(portable.params["fc.bias"])
+    return LSTMModel(lstm, size, num_embeddings=rows, **of_model)
 
 
 def lstm_of(state_dict: Mapping[str, "torch.Tensor"], **options: Any) -> Any:

@@ -87,14 +87,29 @@ def test_cells_and_models_go_both_ways():
     assert_same_bits(back.state_dict(), model.state_dict())
 
 
-@pytest.mark.parametrize("options", [{}, {"bidirectional": True}, {"proj_size": 2}])
+MODELS = [
+    {"proj_size": 2},
+    {"outputs": "final", "bidirectional": True, "activation": "softmax"},
+    {"outputs": "mean", "num_embeddings": 9, "activation": "tanh"},
+    {"outputs": "all", "num_embeddings": 9, "bidirectional": True},
+]
+
+
+@pytest.mark.parametrize("options", MODELS, ids=str)
 def test_the_model_and_its_twin_predict_the_same(options):
     model = lstm_jax.LSTMModel(2, 6, 3, num_layers=2, rngs=nnx.Rngs(0), **options)
-    xs = np.random.default_rng(0).standard_normal((5, 7, 2), np.float32)
-    with torch.no_grad():
-        theirs = parity.to_torch(model)(torch.tensor(xs)).numpy()
-    # One rounding of the head's sum on each side of a value of about one.
-    assert np.abs(np.asarray(model(xs)) - theirs).max() < 1e-6
+    rng, lengths = np.random.default_rng(0), np.array([7, 1, 3, 7, 2])
+    xs = rng.standard_normal((5, 7, 2), np.float32)
+    if "num_embeddings" in options:
+        xs = rng.integers(0, 9, (5, 7))
+    twin = parity.to_torch(model)
+    assert repr(parity.from_torch(twin)) == repr(model)
+    for given in (None, lengths):
+        masks = {} if given is None else {"lengths": torch.tensor(given)}
+        with torch.no_grad():
+            theirs = twin(torch.tensor(xs), **masks).numpy()
+        # One rounding of the head's sum on each side of a value of about one.
+        assert np.abs(np.asarray(model(xs, lengths=given)) - theirs).max() < 1e-6
 
 
 def test_an_lstm_in_a_larger_model_is_found_by_prefix():
@@ -194,8 +209,8 @@ def test_a_twin_that_is_not_batch_first_is_refused():
     with pytest.raises(ValueError, match="batch_first") as caught:
         _ = TorchModel(torch.nn.LSTM(1, 4), 1)
     assert str(caught.value) == (
-        "LSTMModel: lstm.batch_first must be True: the last step is taken from the "
-        "second axis. Use torch.nn.LSTM(..., batch_first=True)."
+        "LSTMModel: lstm.batch_first must be True: time is the second axis. Use "
+        "torch.nn.LSTM(..., batch_first=True)."
     )
 
 

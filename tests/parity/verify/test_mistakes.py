@@ -160,8 +160,10 @@ def test_a_wrong_lstm_fails_in_half_precision(name):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_advice")
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-@pytest.mark.parametrize("size", [4, 64, 256])
+@pytest.mark.parametrize(
+    ("size", "dtype"),
+    [(4, "bfloat16"), (64, "bfloat16"), (256, "bfloat16"), (64, "float16")],
+)
 def test_every_wrong_lstm_fails_in_half_precision(size, dtype):
     sizes = {"input_size": size, "hidden_size": size, "dtype": dtype}
     tried = [mistake for mistake in MISTAKES if mistake not in PRECISION]
