@@ -115,10 +115,15 @@ class _Noise:
         self.eps = np.full((runs, 1, 1), tolerance.eps_of(dtype))
         self.eps[0] = 0
         self.tiny = tolerance.tiny_of(dtype) * (self.eps > 0)
+        # Sums of a half type are made in float32.
+        wide = "float32" if dtype in ("bfloat16", "float16") else dtype
+        self.sums = tolerance.eps_of(wide) * (self.eps > 0)
 
-    def __call__(self, array: Array) -> Array:
+    def __call__(self, array: Array, spread: Array | None = None) -> Array:
         if array.ndim < 3:  # a bias has no axis of runs yet
             array = np.broadcast_to(array, (len(self.eps), 1, array.size))
         u = self.rng.random(array.shape, dtype=np.float32) * 2 - 1
         eps, tiny = (a.astype(array.dtype) for a in (self.eps, self.tiny))
-        return array + u * (eps * array + tiny)
+        if spread is None:
+            return array + u * (eps * array + tiny)
+        return array + u * (np.maximum(eps * np.abs(array), self.sums * spread) + tiny)

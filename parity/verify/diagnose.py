@@ -63,10 +63,18 @@ def _explanation(compared: Compared) -> Mistake | None:
     nearest, best = None, min(tolerance.MATCH, worst / tolerance.CLEARER)
     for mistake in MISTAKES:
         if mistake.gradients == gradients and mistake.applies(compared.case):
-            far = _error_from(compared, _values_of(mistake, compared.problem))
-            if far < best:
+            values = _values_of(mistake, compared.problem)
+            far = _error_from(compared, values)
+            if far < best and _is_wrong(compared, values):
                 nearest, best = mistake, far
     return nearest
+
+
+def _is_wrong(compared: Compared, values: Mapping[Key, Array]) -> bool:
+    """Whether a mistake makes a difference here: its own numbers are out of budget."""
+    case, exact = compared.case, compared.exact
+    errors = (case.distance(k[0], a, exact[k]).error for k, a in values.items())
+    return not all(error <= case.budget for error in errors)
 
 
 def _values_of(mistake: Mistake, problem: Problem) -> Mapping[Key, Array]:

@@ -149,3 +149,12 @@ def test_a_function_that_changed_is_checked_anew():
 def test_converted_modules_are_weights_too():
     module = torch.nn.LSTM(5, 4)
     assert parity.check(module, parity.from_torch(module)).ok
+
+
+def test_a_right_lstm_of_many_inputs_is_within_the_budget_and_a_wrong_one_is_not():
+    params = lstm_jax.init_params(jax.random.key(1), 20000, 2)
+    report = parity.check(params, steps=2, batch=2)
+    assert max(row.error for row in report.rows) < 8, str(report)
+    weight = params["weight_ih_l0"]
+    other = params | {"weight_ih_l0": weight.at[:, 7].multiply(-1)}
+    assert not parity.check(params, other, steps=2, batch=2).ok

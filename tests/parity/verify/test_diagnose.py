@@ -91,3 +91,14 @@ def test_weights_that_differ_are_named_beside_what_reads_the_padding():
         "The weights given differ in bias_hh_l0 (gates i, f, g, o).",
         "First wrong: ys at time step 0.",
     ]
+
+
+def test_a_mistake_that_makes_no_difference_here_explains_nothing():
+    """The weights are not square, so that none of their blocks can be transposed."""
+
+    def rounded(params, xs, state):
+        ys, after = lstm_jax.lstm(params, xs, state)
+        return ys * (1 + 2e-5), after
+
+    report = parity.check(torch.nn.LSTM(300, 8), run=rounded)
+    assert report.advice == ["First wrong: ys at time step 0."]
