@@ -12,6 +12,7 @@ from parity.judge import oracle, tolerance
 from parity.judge.cases import SETS, Case, Problem
 from parity.judge.tensors import OUTPUTS, Array, Key, flatten_batch
 from parity.judge.watch import Tell, silent
+from parity.judge.whole import PREDICTIONS, Model, gradients
 
 _RUNS = 1 + tolerance.NOISE_RUNS
 _BACKWARD = 4  # steps of the forward pass that one of the backward pass is as long as
@@ -57,6 +58,21 @@ def of_oracle(
             gradient = found.params[name][k]
             values[f"d_{name}", label] = tolerance.from_runs(gradient, steps=False)
     return values
+
+
+def of_model(model: Model, dtype: str, runs: int = _RUNS) -> dict[Key, tolerance.Exact]:
+    """The same for a whole model whose arrays are of `dtype`."""
+    wide = np.longdouble if dtype == "float64" else np.float64
+    params = {name: a.astype(wide) for name, a in model.params.items()}
+    tokens = "embedding.weight" in params
+    xs = model.xs if tokens else model.xs.astype(wide)
+    cotangent = model.cotangent.astype(wide)
+    exact = model._replace(params=params, xs=xs, cotangent=cotangent)
+    found = gradients(exact, _Noise(dtype, runs), runs)
+    return {
+        (name, "" if name == PREDICTIONS else SETS[0]): tolerance.from_runs(a, False)
+        for name, a in found.items()
+    }
 
 
 class _Axes:

@@ -18,7 +18,7 @@ Array = np.ndarray
 SHORT = 512
 
 
-# Applied to every intermediate; a long sum has a second argument, see `_product`.
+# Applied to every intermediate; a long sum has a second argument, see `product`.
 Rounding = Callable[..., Array]
 
 
@@ -32,7 +32,7 @@ def unrounded(array: Array, spread: Array | None = None) -> Array:
     return array
 
 
-def _product(rounding: Rounding, left: Array, right: Array) -> Array:
+def product(rounding: Rounding, left: Array, right: Array) -> Array:
     """A matrix product, rounded.
 
     The roundings of a sum that is made term by term are a random walk. From `SHORT`
@@ -217,8 +217,8 @@ def _forward_step(
 ) -> dict[str, Array]:
     """The six equations."""
     r = rounding
-    gates = _product(r, x, weights["weight_ih"].T)
-    gates = gates + _product(r, h, weights["weight_hh"].T)
+    gates = product(r, x, weights["weight_ih"].T)
+    gates = gates + product(r, h, weights["weight_hh"].T)
     if "bias_ih" in weights:
         gates = gates + r(weights["bias_ih"] + weights["bias_hh"])
     a_i, a_f, a_g, a_o = np.split(r(gates), 4, axis=-1)
@@ -227,7 +227,7 @@ def _forward_step(
     c = r(r(f * c) + r(i * g))
     tanh_c = r(np.tanh(c))
     m = r(o * tanh_c)
-    h = _product(r, m, weights["weight_hr"].T) if "weight_hr" in weights else m
+    h = product(r, m, weights["weight_hr"].T) if "weight_hr" in weights else m
     return {"i": i, "f": f, "g": g, "o": o, "c": c, "tanh_c": tanh_c, "m": m, "h": h}
 
 
@@ -296,8 +296,8 @@ class _Backward:
                 self.d_h, self.d_c = (np.where(keep, a, 0) for a in (kept_h, kept_c))
                 d_out = np.where(keep, d_out, 0)
             d_gates = self._backward_step(step, one.xs[t], self.d_h + d_out, self.d_c)
-            d_xs[t] = _product(self.rounding, d_gates, weights["weight_ih"])
-            self.d_h = _product(self.rounding, d_gates, weights["weight_hh"])
+            d_xs[t] = product(self.rounding, d_gates, weights["weight_ih"])
+            self.d_h = product(self.rounding, d_gates, weights["weight_hh"])
             if self.resets is not None:
                 self._reset(_rows(self.resets[t], self.d_h))
             if keep is not None:
@@ -321,7 +321,7 @@ class _Backward:
         r, (i, f, g, o) = self.rounding, (step[k] for k in "ifgo")
         d_m, d_h = r(d_h), r(d_h)
         if "weight_hr" in self.one.weights:
-            d_m = _product(r, d_h, self.one.weights["weight_hr"])
+            d_m = product(r, d_h, self.one.weights["weight_hr"])
             self._add("weight_hr", d_h, step["m"])
         d_c = r(d_c + d_m * o * r(1 - step["tanh_c"] ** 2))
         d_gates = np.concatenate(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from parity.report.rows import Findings, Row
 from parity.show import printable
 
-OUTPUTS = ("ys", "h_n", "c_n")
+OUTPUTS = ("ys", "h_n", "c_n", "predictions")
 
 
 def decision(reports: Sequence[Findings]) -> dict[str, str]:

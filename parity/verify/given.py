@@ -1,5 +1,6 @@
 """What `check` is given, each thing checked: weights, inputs, sizes and masks."""
 
+from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -23,16 +24,40 @@ def checked_weights(module: Any, dtype: str) -> dict[str, Array]:
 
     Those of a cell are named as a layer's.
     """
+    check_dtype(dtype)
+    arrays = checked_arrays(weights_in(module), dtype)
+    if "weight_ih" in arrays:
+        arrays = {f"{name}_l0": array for name, array in arrays.items()}
+    return arrays
+
+
+def checked_arrays(source: Mapping[str, Any], dtype: str) -> dict[str, Array]:
+    """Arrays by name, in the type that is checked."""
+    return {
+        str(name): finite(str(name), array, dtype) for name, array in source.items()
+    }
+
+
+def check_dtype(dtype: str) -> None:
+    """A type that the tolerance is known for."""
     if dtype not in DTYPES:
         raise ValueError(
             f"check: {dtype=} must be one of {', '.join(DTYPES)}: the tolerance is "
             f"known for these. Use {_nearest(dtype)!r}."
         )
-    source = weights_in(module)
-    arrays = {str(name): _finite(str(name), source[name], dtype) for name in source}
-    if "weight_ih" in arrays:
-        arrays = {f"{name}_l0": array for name, array in arrays.items()}
-    return arrays
+
+
+def check_shapes(params: Mapping[str, Array], shapes: Mapping[str, Any]) -> None:
+    """Parameters of the names and shapes of a model."""
+    found = {name: array.shape for name, array in params.items()}
+    wrong = [n for n in {**shapes, **found} if found.get(n) != shapes.get(n)]
+    if wrong:
+        name = wrong[0]
+        raise ValueError(
+            f"check: params[{name!r}].shape={found.get(name)} must be "
+            f"{shapes.get(name)}: these are the parameters of the model. Give all of "
+            "them, and no others."
+        )
 
 
 def _nearest(dtype: object) -> str:
@@ -95,7 +120,7 @@ def checked_inputs(xs: Any, spec: LSTMSpec, dtype: str) -> Array | None:
             f"memory, all there is: every step is kept, and the check needs "
             f"{needed / 2**30:.1f} GiB. Give fewer steps or rows."
         )
-    return _finite("xs", xs, dtype, "Give numbers in the range of the type.")
+    return finite("xs", xs, dtype, "Give numbers in the range of the type.")
 
 
 def _bytes_needed(shape: tuple[int, ...], spec: LSTMSpec, dtype: str) -> float:
@@ -107,7 +132,7 @@ def _bytes_needed(shape: tuple[int, ...], spec: LSTMSpec, dtype: str) -> float:
     return rows * (1 + tolerance.NOISE_RUNS) * wide * (kept + sets)
 
 
-def _finite(
+def finite(
     name: str, value: Any, dtype: str, cure: str = "Repair the weights first."
 ) -> Array:
     """A weight, or the inputs, as a finite array of the type that is checked."""

@@ -15,7 +15,7 @@ from parity.judge.tensors import Array, Key, Run
 from parity.judge.watch import Tell, silent
 from parity.report.report import Report
 from parity.report.rows import FAIL
-from parity.verify import diagnose, given, sides
+from parity.verify import diagnose, given, models, sides
 from parity.verify.compared import Compared, Judged, Side, judged
 from parity.verify.given import DTYPES as DTYPES
 from parity.verify.mismatch import mismatch
@@ -73,11 +73,13 @@ def check(
 
     Args:
         module: Whose weights are right: `torch.nn.LSTM` or `LSTMCell`, `lstm_jax.LSTM`
-            or `LSTMCell`, or a mapping of torch's names to arrays.
+            or `LSTMCell`, or a mapping of torch's names to arrays. Of an `LSTMModel` or
+            its torch twin, the predictions and the gradients of inputs and parameters
+            are compared; it takes no `run` and no `resets`.
         params: The weights that JAX is given, such as converted ones; None means those
             of `module`.
         xs: Inputs `(T, *B, I)` in place of random ones; `steps` and `batch` are then
-            theirs.
+            theirs. Of an `LSTMModel`, `(B, T, I)`, or tokens `(B, T)`.
         run: The function that is checked, ours or yours: time first,
             `run(params, xs, state) -> (ys, (h, c))`. It is also given, by name, those
             of `lengths`, `resets` and `reset_state` that are asked for; see
@@ -118,6 +120,13 @@ def check(
         >>> print(check(params, run=forgetful).advice[0])
         The state before is ignored: hand it to the first step.
     """
+    given.check_dtype(dtype)
+    whole = models.model_in(module)
+    if whole is not None:
+        conditions = Conditions(run=run, precision=precision, device=device)
+        sizes: dict[str, Any] = {"steps": steps, "batch": batch, "lengths": lengths}
+        sizes |= {"resets": resets, "dtype": dtype, "seed": seed}
+        return _check_model(whole, params, xs, conditions, sizes)
     right = given.checked_weights(module, dtype)
     ours = right if params is None else given.checked_weights(params, dtype)
     spec = lstm_jax.spec_of(right)
@@ -128,6 +137,30 @@ def check(
     case = Case.of(spec, name="check", dtype=dtype, seed=seed, **sizes, **masks)
     conditions = Conditions(run=run, precision=precision, device=device, tell=tell)
     return compare(case, conditions, right, ours, xs)
+
+
+def _check_model(
+    module: lstm_jax.LSTMModel,
+    params: Any,
+    xs: Any,
+    conditions: Conditions,
+    sizes: dict[str, Any],
+) -> Report:
+    """`check` of a whole model."""
+    if sizes.pop("resets") or conditions.run is not lstm_jax.lstm:
+        raise ValueError(
+            "check: resets and run must be left out for an LSTMModel: its own call is "
+            "checked, and that takes no resets. Use check(model.lstm, ...) for them."
+        )
+    case = models.ModelCase(**sizes)
+    model = case.draw(module, given.checked_arrays(module.params(), case.dtype), xs)
+    ours = model.params
+    if params is not None:
+        ours = given.checked_arrays(params, case.dtype)
+        given.check_shapes(ours, module.shapes())
+    found = models.compare_models(module, ours, model, case.dtype, conditions.held)
+    size = sum(array.size for array in model.params.values())
+    return replace(found, facts=sizes | conditions.facts() | {"parameters": size})
 
 
 def check_case(case: Case, **conditions: Any) -> Report:

@@ -38,7 +38,6 @@ def made(name: str) -> Any:
         "Flax": Flax,
         "Sequential": lambda: torch.nn.Sequential(torch.nn.Tanh(), lstm),
         "DataParallel": lambda: torch.nn.DataParallel(lstm),
-        "LSTMModel": lambda: lstm_jax.LSTMModel(3, 2, 1, rngs=nnx.Rngs(0)),
         "state dict": net.state_dict,
         "checkpoint": lambda: {"state_dict": lstm.state_dict()},
     }
@@ -57,7 +56,6 @@ CURES = {
     "DataParallel": (
         "DataParallel: its weights are compared. Use check(module.module)."
     ),
-    "LSTMModel": "LSTMModel: its weights are compared. Use check(module.lstm).",
     "state dict": (
         "one of 'encoder.weight_ih_l0', 'encoder.weight_hh_l0', 'encoder.bias_ih_l0': "
         "its weights are compared. Use check(parity.find_lstms(module, 'encoder.')[0]"
