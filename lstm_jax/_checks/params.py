@@ -92,7 +92,8 @@ def _unnumbered(where: str, params: Mapping[str, Any]) -> LSTMSpec:
     try:
         return read_spec(where, {f"{key}_l0": value for key, value in params.items()})
     except ValueError as error:
-        raise ValueError(str(error).replace("_l0", "")) from None
+        said = str(error).replace("_l0", "")
+        raise ValueError(said.replace("torch.nn.LSTM", "torch.nn.LSTMCell")) from None
 
 
 def check_params(
@@ -208,6 +209,14 @@ def refuse_keys(where: str, found: Iterable[str], expected: Iterable[str]) -> No
     cure = (
         f"Take its part with parity.from_torch(state_dict, prefix={prefixes[0]!r})."
         if prefixes
-        else "Give the keys of one torch.nn.LSTM, no more and no less."
+        else f"Give the keys of one {_owner(expected)}, no more and no less."
     )
     raise ValueError(f"{where}: {'; '.join(parts)}. {cure}")
+
+
+def _owner(expected: Iterable[str]) -> str:
+    """The class that has keys like these."""
+    if any(key.startswith("fc.") for key in expected):
+        return "LSTMModel"
+    cell = not any(LSTMSpec.parse_key(key) for key in expected)
+    return "torch.nn.LSTMCell" if cell else "torch.nn.LSTM"

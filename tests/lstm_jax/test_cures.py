@@ -31,6 +31,7 @@ from tests.given.wrong import (
     CELL,
     KEY,
     LAYER,
+    MODEL,
     PARAMS,
     PROJECTED,
     RESETS,
@@ -100,6 +101,13 @@ CURES: dict[str, Callable[[], Any]] = {
     "Use the inputs, or the weights, that belong together.": with_lstm(),
     "Use the weights of a torch.nn.LSTM.": with_lstm(),
     "Give the keys of one torch.nn.LSTM, no more and no less.": with_lstm(),
+    "Use the weights of a torch.nn.LSTMCell.": lambda: LSTMCell.from_params(CELL),
+    "Give the keys of one torch.nn.LSTMCell, no more and no less.": lambda: (
+        LSTMCell.from_params(CELL)
+    ),
+    "Give the keys of one LSTMModel, no more and no less.": lambda: (
+        LSTMModel.from_params(MODEL)
+    ),
     "Check that the weights are one LSTM's, in torch's layout.": with_lstm(),
     "Give one.": with_lstm(PARAMS | {"bias_ih_l0": PARAMS["bias_ih_l0"]}),
     "Use jax.numpy.asarray.": with_lstm(xs=jnp.asarray([[1.0] * 5])),

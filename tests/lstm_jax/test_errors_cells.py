@@ -13,7 +13,9 @@ from tests.given.wrong import (
     KEY,
     LAYOUT,
     MODEL,
+    ONE_CELL,
     ONE_LSTM,
+    ONE_MODEL,
     OTHERS,
     PRODUCTS,
     ROWS,
@@ -68,14 +70,27 @@ CELLS: list[Row] = [
     (
         lambda: LSTMCell.from_params({"weight_ih": XS[0], "x": XS}),
         ValueError,
-        f"LSTMCell.from_params: missing 'weight_hh'; not used: 'x'. {ONE_LSTM}",
+        f"LSTMCell.from_params: missing 'weight_hh'; not used: 'x'. {ONE_CELL}",
     ),
     (
         lambda: LSTMCell.from_params({f"{name}_l0": a for name, a in CELL.items()}),
         ValueError,
         (
             "LSTMCell.from_params: missing 'weight_hh', 'weight_ih'; not used: "
-            f"'bias_hh_l0', 'bias_ih_l0', 'weight_hh_l0', 'weight_ih_l0'. {ONE_LSTM}"
+            f"'bias_hh_l0', 'bias_ih_l0', 'weight_hh_l0', 'weight_ih_l0'. {ONE_CELL}"
+        ),
+    ),
+    (
+        lambda: LSTMCell.from_params(CELL).load_params(without(CELL, "bias_hh")),
+        ValueError,
+        f"LSTMCell.load_params: missing 'bias_hh'. {ONE_CELL}",
+    ),
+    (
+        lambda: LSTMCell.from_params(CELL | {"weight_hh": jnp.ones(16)}),
+        ValueError,
+        (
+            "LSTMCell.from_params: weight_hh.shape=(16,) must be two sizes above 0: "
+            "torch's LSTM stores matrices. Use the weights of a torch.nn.LSTMCell."
         ),
     ),
     (
@@ -90,7 +105,7 @@ CELLS: list[Row] = [
             CELL | {"weight_hh": jnp.ones((16, 2)), "weight_hr": jnp.ones((2, 4))}
         ),
         ValueError,
-        f"LSTMCell.from_params: not used: 'weight_hr'. {ONE_LSTM}",
+        f"LSTMCell.from_params: not used: 'weight_hr'. {ONE_CELL}",
     ),
     (
         lambda: LSTMCell.from_params(CELL, dropout=0.5),
@@ -150,7 +165,7 @@ MODELS: list[Row] = [
     (
         lambda: LSTMModel.from_params(without(MODEL, "fc.bias")),
         ValueError,
-        f"LSTMModel.from_params: missing 'fc.bias'. {ONE_LSTM}",
+        f"LSTMModel.from_params: missing 'fc.bias'. {ONE_MODEL}",
     ),
     (
         lambda: LSTMModel.from_params(without(MODEL, "lstm.weight_hh_l0")),

@@ -24,7 +24,7 @@ from tests.given.wrong import (
     KEY,
     LAYER,
     LAYOUT,
-    ONE_LSTM,
+    ONE_CELL,
     PARAMS,
     PRODUCTS,
     RATE,
@@ -243,7 +243,7 @@ STEP: list[Row] = [
     (
         lambda: lstm_step(LayerParams(None, None), XS[0], ROWS),  # pyright: ignore[reportArgumentType]
         ValueError,
-        f"lstm_step: missing 'weight_hh', 'weight_ih'. {ONE_LSTM}",
+        f"lstm_step: missing 'weight_hh', 'weight_ih'. {ONE_CELL}",
     ),
     (
         lambda: lstm_step(LAYER._replace(weight_ih=3), XS[0], ROWS),
