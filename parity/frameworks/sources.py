@@ -47,12 +47,23 @@ def check_module(where: str, source: Any) -> None:
     """
     if hasattr(source, "named_modules"):
         return
-    is_path = isinstance(source, str) or hasattr(source, "__fspath__")
-    cure = "Use parity.read_tensors(path)." if is_path else "Use its state dict."
+    why, cure = _way_out(where, source)
     raise TypeError(
         f"{where}: source must be a torch module or a state dict, not "
-        f"{type(source).__name__}: weights are read from it. {cure}"
+        f"{type(source).__name__}: {why}. {cure}"
     )
+
+
+def _way_out(where: str, source: Any) -> tuple[str, str]:
+    """Why a source is none, and what to do instead."""
+    homes = [kind.__module__ for kind in type(source).__mro__]
+    if where == "from_torch" and any(home.startswith("lstm_jax.") for home in homes):
+        return "it is JAX's already", "Use it as it is."
+    if any(home.startswith("lstm_jax.linen") for home in homes):
+        return "its weights are variables", f"Use {where}(variables['params'])."
+    is_path = isinstance(source, str) or hasattr(source, "__fspath__")
+    cure = "Use parity.read_tensors(path)." if is_path else "Give one of these."
+    return "weights are read from it", cure
 
 
 def _computed(module: Any) -> Iterator[tuple[str, Any]]:

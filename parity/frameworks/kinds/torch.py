@@ -92,8 +92,8 @@ def to_torch(source: Any) -> Any:
         >>> module
         LSTM(3, 4, num_layers=2)
     """
-    need_torch("to_torch", "what it returns is torch's")
     portable = portable_of("to_torch", source)
+    need_torch("to_torch", "what it returns is torch's")
     state_dict = _tensors(portable.params)
     if portable.kind == "mapping":
         return state_dict

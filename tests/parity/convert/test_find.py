@@ -6,6 +6,7 @@ import torch
 from torch.nn.utils import parametrizations
 
 import parity
+from lstm_jax import linen
 from parity.__main__ import main
 from tests.given.larger_model import TENSORS
 from tests.parity.frameworks.test_convert import assert_same_bits
@@ -181,10 +182,16 @@ def test_a_very_wrong_file_is_not_a_page_of_names(tmp_path, capsys):
 
 def test_what_cannot_be_searched_is_refused():
     with pytest.raises(TypeError) as caught:
+        _ = parity.find_lstms(linen.LSTM(5, 4))
+    assert str(caught.value) == (
+        "find_lstms: source must be a torch module or a state dict, not LSTM: its "
+        "weights are variables. Use find_lstms(variables['params'])."
+    )
+    with pytest.raises(TypeError) as caught:
         _ = parity.find_lstms(7)
     assert str(caught.value) == (
         "find_lstms: source must be a torch module or a state dict, not int: weights "
-        "are read from it. Use its state dict."
+        "are read from it. Give one of these."
     )
 
 

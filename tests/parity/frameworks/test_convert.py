@@ -146,7 +146,7 @@ def test_what_is_no_source_is_refused(no_jaxtyping):
         _ = parity.from_torch([1, 2])
     assert str(caught.value) == (
         "from_torch: source must be a torch module or a state dict, not list: weights "
-        "are read from it. Use its state dict."
+        "are read from it. Give one of these."
     )
     with pytest.raises(TypeError) as caught:
         _ = parity.from_torch({"weight_ih_l0": [1.0]})
@@ -159,6 +159,18 @@ def test_what_is_no_source_is_refused(no_jaxtyping):
     assert str(caught.value) == (
         "to_torch: source must be an LSTM, LSTMCell or LSTMModel of lstm_jax, or a "
         "mapping, not LSTM: it is torch's already. Use it as it is."
+    )
+
+
+@pytest.mark.parametrize("package", [lstm_jax, linen])
+@pytest.mark.parametrize("kind", ["LSTM", "LSTMCell"])
+def test_what_is_in_jax_already_is_named_so(package, kind):
+    given = {"rngs": nnx.Rngs(0)} if package is lstm_jax else {}
+    with pytest.raises(TypeError) as caught:
+        _ = parity.from_torch(getattr(package, kind)(5, 4, **given))
+    assert str(caught.value) == (
+        f"from_torch: source must be a torch module or a state dict, not {kind}: it is "
+        "JAX's already. Use it as it is."
     )
 
 
