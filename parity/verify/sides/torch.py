@@ -33,11 +33,9 @@ def has_torch() -> bool:
 
 def torch_not_run(problem: Problem) -> str:
     """Why torch does not run on a problem; empty where it does."""
-    if not has_torch():
-        return NOT_INSTALLED
     if 0 in problem.xs.shape[:-1]:
         return "torch takes no sequences without steps or rows, so it was not run"
-    return ""
+    return "" if has_torch() else NOT_INSTALLED
 
 
 def of_torch(problem: Problem) -> dict[Key, Array]:
