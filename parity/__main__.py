@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from parity.cli import bench, check, convert, inspect
 from parity.cli.screen import PROGRAM, READER_GONE, print_anything, say, stop_printing
-from parity.machine import versions
+from parity.machine import INSTALL_TORCH, versions
 from parity.show import printable
 
 _EXAMPLES = """examples:
@@ -72,10 +72,7 @@ def _not_installed(error: ModuleNotFoundError) -> str:
         raise error
     if "pip install" in str(error):
         return printable(error, 2000)
-    return (
-        "torch must be installed: this command needs it here. Use pip install "
-        "'lstm-jax[parity]'."
-    )
+    return f"torch must be installed: this command needs it here. Use {INSTALL_TORCH}."
 
 
 def _refuse(sentence: str) -> int:

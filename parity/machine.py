@@ -9,6 +9,7 @@ from pathlib import Path
 
 import lstm_jax
 
+INSTALL_TORCH = "pip install 'lstm-jax[parity]'"
 _PACKAGES = ("jax", "jaxlib", "flax", "numpy", "torch")
 
 
@@ -24,16 +25,21 @@ def environment() -> dict[str, str]:
     }
 
 
-def need_torch(where: str, why: str) -> None:
+def need_torch(where: str, why: str, instead: str = "") -> None:
     """Refuse to go on where torch is not installed.
+
+    Args:
+        where: What is called.
+        why: What it needs torch for.
+        instead: What does without torch, after "or"; empty where nothing does.
 
     Raises:
         ModuleNotFoundError: In one sentence, with what to install.
     """
     if find_spec("torch") is None:
         raise ModuleNotFoundError(
-            f"{where}: torch must be installed: {why}. Use pip install "
-            "'lstm-jax[parity]'.",
+            f"{where}: torch must be installed: {why}. Use {INSTALL_TORCH}"
+            f"{', or ' * bool(instead)}{instead}.",
             name="torch",
         )
 

@@ -22,12 +22,13 @@ from parity.files.formats import Format
 from parity.files.read import Contents, read
 from parity.files.recognise import is_of
 from parity.files.tensor import Done, Tensor
+from parity.machine import need_torch
 from parity.show import printable
 
 _DESCRIPTION = """Write the LSTMs of a file in another format: {formats}. Names stay as
 they are, except that with --prefix the LSTM there has the short names of its own state
 dict. What is written is read back and compared bit by bit before it takes its place;
-nothing in SRC is run.
+nothing in SRC is run. Torch must be installed only to write its own format.
 
 exit code: 0 written, 1 what was read back differs, 2 bad use or unreadable file"""
 
@@ -89,6 +90,8 @@ def run(options: argparse.Namespace) -> int:
     contents = read(src)
     _check_source(options, contents)
     selected = select(contents, options.src, _selection(options))
+    if to.needs_torch:
+        need_torch("convert", f"it writes {to.words}", "--to safetensors")
     metadata = _kept(contents.metadata, selected, options.dtype) if to.texts else {}
     if metadata:
         write: Callable[..., None] = to.write

@@ -46,6 +46,7 @@ class Format:
         write: Writes tensors to a file.
         directory: Whether it is a directory of files.
         texts: Whether it holds texts beside the tensors: `write` takes `metadata`.
+        needs_torch: Whether `write` needs torch.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Format:
     write: Writer = only_read
     directory: bool = False
     texts: bool = False
+    needs_torch: bool = False
 
 
 # In the order in which they are tried.
@@ -71,6 +73,7 @@ FORMATS: tuple[Format, ...] = (
         looks_like=torch_zip.is_torch_zip,
         read=torch_zip.read_torch_zip,
         write=torch_zip.write_torch_zip,
+        needs_torch=True,
     ),
     Format(
         name="torch",

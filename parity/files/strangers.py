@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 
 from parity.files.reading import Reading, Recogniser, starts
+from parity.machine import INSTALL_TORCH
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ _DICTIONARY = rb"([\x81-\x8f]|\xde..|\xdf....)"
 
 _WITH_KERAS = "Load it with Keras and save its weights as .npz."
 _WITH_DCP = (
-    "Turn its directory into a torch file: python -m "
+    f"Turn its directory into a torch file, with torch ({INSTALL_TORCH}): python -m "
     "torch.distributed.checkpoint.format_utils dcp_to_torch DIRECTORY FILE.pt."
 )
 _WITH_COREML = "Convert the model it was made of, from before coremltools."

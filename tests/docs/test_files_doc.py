@@ -58,6 +58,7 @@ def test_the_table_of_formats_is_drawn_from_the_rows():
     for row in FORMATS:
         suffixes = " ".join(f"`{suffix}`" for suffix in row.suffixes)
         to = "yes" if row in written().values() else ""
+        to += ", with torch" * row.needs_torch
         rows.append((row.words, f"`{row.name}`", suffixes, row.memory, to))
     assert len(rows) > 8
     assert table(*rows) in TEXT, table(*rows)

@@ -24,7 +24,7 @@ PROGRAM = """
 import contextlib, io, json, sys
 import jax, jax.numpy as jnp, numpy as np
 from flax import nnx
-import lstm_jax, parity
+import lstm_jax.linen, parity
 from parity.__main__ import main
 
 found = {}
@@ -69,6 +69,8 @@ calls = {
     "from_torch": lambda: parity.from_torch(params),
     "to_torch": lambda: parity.to_torch(lstm),
     "to_torch of a mapping": lambda: parity.to_torch(params),
+    "to_torch of None": lambda: parity.to_torch(None),
+    "to_torch of linen": lambda: parity.to_torch(lstm_jax.linen.LSTM(3, 2)),
     "check": lambda: parity.check(params).to_html(),
     "check_case": lambda: parity.check_case(case),
 }
@@ -78,6 +80,7 @@ command("--version")
 command("inspect", "a.safetensors")
 command("convert", "a.safetensors", "b.npz")
 command("convert", "a.safetensors", "b.pt")
+command("convert", "a.safetensors", "c.pt", "--to", "safetensors")
 command("check", "a.safetensors", "--dtype", "float32", "--html", "a.html")
 command("check", "--random", "1", "--seed", "3")
 command("bench", "--list")
@@ -85,6 +88,8 @@ command("bench", "--device", "gpu")
 found["rate"] = __import__("parity.bench.rate").bench.rate.product_rate(
     "cpu", 1, "float32", "highest") > 0
 found["torch's runner"] = parity.bench.runners.RUNNERS["torch"].library.missing()
+found["no steps"] = parity.check(params, steps=0).without_torch
+found["no rows"] = parity.check(params, batch=0).without_torch
 found["page"] = open("a.html", encoding="utf-8").read()
 print(json.dumps(found))
 """
@@ -130,22 +135,42 @@ def test_every_public_function_works_or_says_what_to_install(
     assert found["to_torch of a mapping"] == f"ModuleNotFoundError: {NEEDED}"
 
 
+def test_a_wrong_source_is_refused_before_torch_is_asked_for(
+    found: dict[str, Any],
+) -> None:
+    start = (
+        "TypeError: to_torch: source must be an LSTM, LSTMCell or LSTMModel of "
+        "lstm_jax, or a mapping, not "
+    )
+    assert found["to_torch of None"] == (
+        f"{start}NoneType: it must have torch's names. Give a dict of torch's names to "
+        "arrays."
+    )
+    assert found["to_torch of linen"] == (
+        f"{start}LSTM: its weights are variables. Use to_torch(variables['params'])."
+    )
+
+
 def test_every_command_works_or_says_what_to_install(found: dict[str, Any]) -> None:
     codes = {name: said[0] for name, said in found.items() if isinstance(said, list)}
     refused = {"convert a.safetensors b.pt", "bench --device gpu"}
     assert {name for name, code in codes.items() if code} == refused
-    for name in refused:
-        code, out, err = found[name]
-        assert (code, out) == (2, "")
-        assert err == (
-            "python -m parity: torch must be installed: this command needs it here. "
-            f"{INSTALL}\n"
-        )
+    code, out, err = found["convert a.safetensors b.pt"]
+    assert (code, out) == (2, "")
+    assert err == (
+        "python -m parity: convert: torch must be installed: it writes a torch file. "
+        "Use pip install 'lstm-jax[parity]', or --to safetensors.\n"
+    )
     assert found["--version"][1].endswith(", torch not installed\n")
     assert found["torch's runner"] == (
         "torch is not installed: pip install 'lstm-jax[parity]'"
     )
     assert found["rate"] is True
+
+
+def test_what_torch_would_not_run_either_is_named_so(found: dict[str, Any]) -> None:
+    refused = "torch takes no sequences without steps or rows, so it was not run"
+    assert (found["no steps"], found["no rows"]) == (refused, refused)
 
 
 def test_no_report_claims_torch(found: dict[str, Any]) -> None:

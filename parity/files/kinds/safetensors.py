@@ -14,6 +14,7 @@ from parity.files.reading import Reading
 from parity.files.source import Leaf, Leaves, Source, Unreadable, view_of
 from parity.files.strict_json import parse_json
 from parity.files.tensor import Done, Tensor
+from parity.machine import INSTALL_TORCH
 from parity.show import printable
 
 _TYPES = {
@@ -180,7 +181,8 @@ def write_tensors(tensors: Any, path: str | os.PathLike[str]) -> None:
         raise ValueError(
             f"{path}: suffix {path.suffix!r} must be .safetensors: it is the format "
             "that is written. Rename it; for torch's own format, use "
-            "torch.save(parity.to_torch(params), path)."
+            "torch.save(parity.to_torch(params), path), which needs torch "
+            f"({INSTALL_TORCH})."
         )
     held = mapping_of(tensors, "write_tensors")
     arrays = {str(n): numpy_of(str(n), held[n], "write_tensors") for n in held}

@@ -152,13 +152,16 @@ def test_a_bad_file_is_one_sentence(name, kind, tmp_path):
     assert str(caught.value) == sentence.format(path, formats=one_of(names_read()))
 
 
-def test_only_safetensors_are_written(tmp_path):
+@pytest.mark.parametrize("suffix", [".pt", ".npz"])
+def test_only_safetensors_are_written(suffix, tmp_path):
+    path = tmp_path / f"a{suffix}"
     with pytest.raises(ValueError, match="suffix") as caught:
-        parity.write_tensors({}, tmp_path / "a.pt")
+        parity.write_tensors({}, path)
     assert str(caught.value) == (
-        f"{tmp_path / 'a.pt'}: suffix '.pt' must be .safetensors: it is the format "
+        f"{path}: suffix '{suffix}' must be .safetensors: it is the format "
         "that is written. Rename it; for torch's own format, use "
-        "torch.save(parity.to_torch(params), path)."
+        "torch.save(parity.to_torch(params), path), which needs torch "
+        "(pip install 'lstm-jax[parity]')."
     )
 
 

@@ -14,6 +14,7 @@ from parity.files.read import read
 from parity.files.reading import Reading, starts
 from parity.files.recognise import format_of, is_of, read_any
 from parity.files.source import view_of
+from parity.files.strangers import STRANGERS
 from tests.parity.frameworks.test_convert import assert_same_bits
 
 LSTM = torch.nn.LSTM(3, 2).state_dict()
@@ -72,6 +73,7 @@ def test_a_format_is_one_row(toy, tmp_path, capsys):
     [
         ("inspect", "an Orbax checkpoint or a toy."),
         ("convert", "msgpack, orbax or toy."),
+        ("convert", "Torch must be installed only to write its own format."),
         ("convert", "what DST is to be: torch, safetensors, npz, msgpack, orbax, toy"),
     ],
 )
@@ -79,6 +81,16 @@ def test_the_help_lists_a_format_of_the_table(command, said, toy, capsys):
     with pytest.raises(SystemExit):
         _ = main([command, "--help"])
     assert said in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_cure_that_runs_torch_says_what_to_install():
+    cures = {row.cure for row in STRANGERS if "python -m torch" in row.cure}
+    (cure,) = cures
+    assert cure == (
+        "Turn its directory into a torch file, with torch (pip install "
+        "'lstm-jax[parity]'): python -m torch.distributed.checkpoint.format_utils "
+        "dcp_to_torch DIRECTORY FILE.pt."
+    )
 
 
 def test_errors_list_a_format_of_the_table(toy, tmp_path):
