@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from parity.arrays import FLOATING, same_bits
-from parity.cli.notes import NOT_KEPT, notes_on
+from parity.cli.notes import NOT_KEPT, notes_on, options_of
 from parity.cli.options import add_command, filled
 from parity.cli.screen import Screen, say
 from parity.convert.select import Selected, Selection, select
@@ -102,10 +102,9 @@ def run(options: argparse.Namespace) -> int:
         line = f"convert: {printable(error)} was not read back as it was "
         say(f"{line}written, so {printable(dst)} was not made. Is the disk whole?")
         return 1
-    notes = notes_on(selected.lstms, metadata)
-    if to.texts and "config" in contents.metadata.keys() - metadata:
-        notes[-1:] = [NOT_KEPT]
-    _print_done(dst, to, selected, notes)
+    lost = to.texts and "config" in contents.metadata.keys() - metadata
+    kept = [NOT_KEPT] if lost else options_of(selected.lstms, metadata)
+    _print_done(dst, to, selected, notes_on(selected.lstms) + kept)
     return 0
 
 

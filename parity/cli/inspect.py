@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from parity.arrays import is_floating
-from parity.cli.notes import notes_on, some
+from parity.cli.notes import notes_on, options_of, some
 from parity.cli.options import add_command, check_writable, filled
 from parity.cli.screen import Screen, width
 from parity.convert.find import Search, names_in, passed_over, search, why_nothing
@@ -145,7 +145,7 @@ def _notes(contents: Contents, one: Search) -> list[str]:
         for lstm in one.found
         for name, count in _not_finite_in(lstm, contents).items()
     ]
-    notes += notes_on(one.found, contents.metadata)
+    notes += notes_on(one.found) + options_of(one.found, contents.metadata)
     if one.found:
         notes += some([other.sentence() for other in one.others], "layers")
         notes += [passed_over(one)] * bool(one.of_optimizers)

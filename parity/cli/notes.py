@@ -8,22 +8,24 @@ from parity.files.strict_json import parse_json
 from parity.show import printable
 
 _MOST_LINES = 10
-_NOT_THERE = (
-    "not in the file: batch_first and dropout, which are no weights. Give them to the "
-    "module, as in LSTM.from_params(params, batch_first=True)"
-)
+# What a file does not hold, for each kind of module.
+_NOT_THERE = {
+    "LSTM": "not in the file: batch_first and dropout, which are no weights. Give them "
+    "to the module, as in LSTM.from_params(params, batch_first=True)",
+    "LSTMCell": "an LSTMCell has no options that are not in the file. Use "
+    "LSTMCell.from_params(params)",
+}
 NOT_KEPT = "not kept: the options beside the tensors, which are for others than these"
 
 
-def notes_on(lstms: Sequence[Found], metadata: Mapping[str, str]) -> list[str]:
-    """How weights in parts were read, and the options that a file has or has not."""
+def notes_on(lstms: Sequence[Found]) -> list[str]:
+    """How weights in parts were read."""
     notes = [
         f"{one.prefix}{name}: {note}"
         for one in lstms
         for name, note in one.notes.items()
     ]
-    lines = some([printable(note, 300) for note in notes], "notes")
-    return lines + ([_options(metadata)] if lstms else [])
+    return some([printable(note, 300) for note in notes], "notes")
 
 
 def some(lines: list[str], what: str) -> list[str]:
@@ -33,12 +35,18 @@ def some(lines: list[str], what: str) -> list[str]:
     return lines[:_MOST_LINES] + rest
 
 
-def _options(metadata: Mapping[str, str]) -> str:
-    """The options of a module that was saved whole; else that there are none."""
-    if "config" not in metadata:
-        return _NOT_THERE
+def options_of(lstms: Sequence[Found], metadata: Mapping[str, str]) -> list[str]:
+    """The options that a file has, or what is not there for these."""
+    kinds = {one.kind for one in lstms}
+    if kinds and "config" in metadata:
+        return [_saved(metadata["config"])]
+    return [sentence for kind, sentence in _NOT_THERE.items() if kind in kinds]
+
+
+def _saved(text: str) -> str:
+    """The options of a module that was saved whole."""
     try:
-        config = parse_json(metadata["config"].encode(), "config")
+        config = parse_json(text.encode(), "config")
     except DamagedError as error:
         return f"options: {error.reason}"
     options = config.get("options")

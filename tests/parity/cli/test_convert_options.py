@@ -5,6 +5,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+import lstm_jax
 import parity
 from parity.__main__ import main
 from parity.files.read import read
@@ -63,6 +64,30 @@ NO_OPTIONS = (
     "not in the file: batch_first and dropout, which are no weights. Give them to the "
     "module, as in LSTM.from_params(params, batch_first=True)\n"
 )
+
+
+CELL_OPTIONS = (
+    "an LSTMCell has no options that are not in the file. Use "
+    "LSTMCell.from_params(params)\n"
+)
+
+
+@pytest.mark.parametrize("prefix", [None, "a", "b"])
+def test_the_advice_is_for_the_kind_that_is_there(prefix, tmp_path, capsys):
+    tensors = {f"a.{n}": a for n, a in torch.nn.LSTM(5, 4).state_dict().items()}
+    tensors |= {f"b.{n}": a for n, a in torch.nn.LSTMCell(5, 4).state_dict().items()}
+    path, to = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    parity.write_tensors(tensors, path)
+    chosen = [] if prefix is None else ["--prefix", prefix]
+    expected = NO_OPTIONS * (prefix != "b") + CELL_OPTIONS * (prefix != "a")
+    for command in (["inspect", str(path)], ["convert", str(path), str(to)]):
+        assert main([*command, *chosen]) == 0
+        out = capsys.readouterr().out
+        assert out.endswith(expected)
+        assert out.count("from_params") == expected.count("from_params")
+    if prefix == "b":  # the advice, followed
+        cell = lstm_jax.LSTMCell.from_params(parity.read_tensors(to))
+        assert (cell.input_size, cell.hidden_size) == (5, 4)
 
 
 @pytest.fixture
