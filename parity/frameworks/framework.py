@@ -19,13 +19,21 @@ class Library(NamedTuple):
     module: str
     package: str = ""
 
+    @property
+    def package_name(self) -> str:
+        """Its name at pip."""
+        return self.package or self.module
+
+    @property
+    def absent(self) -> str:
+        """What is said where it is not installed."""
+        return f"{self.module} is not installed"
+
     def missing(self) -> str:
         """A sentence where it is not installed, with the cure; empty where it is."""
         if find_spec(self.module) is not None:
             return ""
-        return (
-            f"{self.module} is not installed: pip install {self.package or self.module}"
-        )
+        return f"{self.absent}: pip install {self.package_name}"
 
 
 class Outputs(NamedTuple):

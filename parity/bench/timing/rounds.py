@@ -12,6 +12,7 @@ from typing import Any
 
 from parity.bench.expected import Expected
 from parity.bench.results import store
+from parity.bench.runners import RUNNERS
 from parity.bench.settings import Settings
 from parity.bench.timing.ahead import Expect, expecting
 from parity.bench.timing.processes import Processes
@@ -66,8 +67,16 @@ def _finished(
     """The stored measurement of a work, if it has all that the plan asks for."""
     measurement = finished.get(tuple(_identity(work, plan.settings).values()))
     seconds = plan.settings.seconds
-    enough = measurement and measurement.covers(plan.runners, plan.rounds, seconds)
-    return measurement if enough else None
+    if not measurement or not measurement.covers(plan.runners, plan.rounds, seconds):
+        return None
+    again = any(_installed_since(measurement, name) for name in plan.runners)
+    return None if again else measurement
+
+
+def _installed_since(measurement: store.Measurement, name: str) -> bool:
+    """Whether a runner was left out for a library that is there now."""
+    library = RUNNERS[name].library
+    return library.absent in measurement.runners[name].skipped and not library.missing()
 
 
 def _ahead(settings: Settings) -> int:

@@ -94,6 +94,21 @@ def test_what_is_less_or_else_than_the_plan_is_measured(changes, held, asked, tm
     assert measure(plan, lambda: pytest.fail("described"), silent) == [measurement]
 
 
+@pytest.mark.parametrize(("module", "again"), [("json", True), ("no_such", False)])
+def test_a_runner_whose_library_was_installed_since_is_tried(
+    module, again, asked, tmp_path, monkeypatch
+):
+    toy = replace(RUNNERS["keras"], name="toy", library=Library(module, "toy-at-pip"))
+    monkeypatch.setitem(RUNNERS, "toy", toy)
+    skipped = f"unsupported: {module} is not installed: pip install toy-at-pip"
+    path = stored(tmp_path / "a.jsonl", lines({"torch": [2.0, 2.0], "toy": skipped}))
+    plan = plan_of(path, runners=["torch", "toy"])
+    (measurement,) = measure(plan, lambda: RUN, silent)
+    assert measurement.runners["toy"].skipped == ("" if again else skipped)
+    assert measurement.runners["torch"].median == (1.0 if again else 2.0)
+    assert bool(asked) is again
+
+
 def test_an_interruption_keeps_what_is_done(monkeypatch, asked, tmp_path):
     path = tmp_path / "a.jsonl"
     plan = plan_of(path, works=works_of(["article", "small"], ["forward"]))
