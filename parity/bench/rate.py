@@ -6,6 +6,8 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
+from parity.machine import need_torch
+
 # Rows of the square matrices: so many that arithmetic takes most of the time.
 SIZES = {"cpu": 2048, "gpu": 8192}
 SLOW = 0.05  # seconds of a product on a CPU: one that takes longer is large enough
@@ -22,17 +24,15 @@ def product_rate(device: str, cores: int, dtype: str, precision: str) -> float:
     "highest" a GPU multiplies without TF32.
 
     Raises:
-        ValueError: If `device` is "gpu" and torch has none.
+        ValueError: If `device` is "gpu" and there is none.
+        ModuleNotFoundError: If there is one, and torch is not installed.
     """
-    if device == "cpu" and find_spec("torch") is None:
+    if device == "gpu":
+        _check_gpu()
+    elif find_spec("torch") is None:
         return 2 * SIZES["cpu"] ** 3 / _seconds_of_xla(SIZES["cpu"], dtype)
     import torch
 
-    if device == "gpu" and not torch.cuda.is_available():
-        raise ValueError(
-            "bench: --device gpu must be a GPU that torch finds: it finds none. "
-            "Install torch for CUDA, or use --device cpu."
-        )
     torch.set_num_threads(cores)
     set_tf32(device == "gpu" and precision != "highest")
     size = _size(dtype) if device == "cpu" else SIZES[device]
@@ -44,6 +44,33 @@ def product_rate(device: str, cores: int, dtype: str, precision: str) -> float:
     if device == "cpu":
         best = min(best, _seconds_of_xla(size, dtype))
     return 2 * size**3 / best
+
+
+def _check_gpu() -> None:
+    """Refuse to go on without a GPU, and then without torch."""
+    torch_is_there = find_spec("torch") is not None
+    finder, cure = ("torch", "torch") if torch_is_there else ("jax", "jax and torch")
+    if not (_torch_finds_one() if torch_is_there else _jax_finds_one()):
+        raise ValueError(
+            f"bench: --device gpu must be a GPU that {finder} finds: it finds none. "
+            f"Install {cure} for CUDA, or use --device cpu."
+        )
+    need_torch("bench", "it measures how fast the GPU multiplies", "--device cpu")
+
+
+def _torch_finds_one() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _jax_finds_one() -> bool:
+    import jax
+
+    try:
+        return bool(jax.devices("gpu"))
+    except (RuntimeError, AssertionError):  # the second where only a GPU is asked for
+        return False
 
 
 def _size(dtype: str) -> int:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from parity import machine
 from parity.bench import jax_program, rate
 from parity.bench.expected import expect, sparse, worst
 from parity.bench.jax_program import peak_of
@@ -73,6 +74,37 @@ def test_a_gpu_that_torch_has_not_is_named():
     assert str(caught.value) == (
         "bench: --device gpu must be a GPU that torch finds: it finds none. "
         "Install torch for CUDA, or use --device cpu."
+    )
+
+
+@pytest.fixture
+def no_torch(monkeypatch):
+    for module in (rate, machine):
+        monkeypatch.setattr(module, "find_spec", lambda _: None)
+
+
+@pytest.mark.parametrize("error", [RuntimeError, AssertionError])
+def test_without_torch_a_missing_gpu_is_named_first(error, no_torch, monkeypatch):
+    def none(kind):
+        assert kind == "gpu"
+        raise error
+
+    monkeypatch.setattr("jax.devices", none)
+    with pytest.raises(ValueError, match="must be a GPU") as caught:
+        _ = rate.product_rate("gpu", 1, "float32", "highest")
+    assert str(caught.value) == (
+        "bench: --device gpu must be a GPU that jax finds: it finds none. "
+        "Install jax and torch for CUDA, or use --device cpu."
+    )
+
+
+def test_a_gpu_without_torch_is_not_enough(no_torch, monkeypatch):
+    monkeypatch.setattr("jax.devices", lambda kind: [kind])
+    with pytest.raises(ModuleNotFoundError) as caught:
+        _ = rate.product_rate("gpu", 1, "float32", "highest")
+    assert str(caught.value) == (
+        "bench: torch must be installed: it measures how fast the GPU multiplies. Use "
+        "pip install 'lstm-jax[parity]', or --device cpu."
     )
 
 
