@@ -134,6 +134,20 @@ def runners_of(names: list[str]) -> list[str]:
     return asked_for("runner", names, RUNNERS)
 
 
+def refuse_without_library(names: list[str]) -> None:
+    """Refuse to measure where the library of no runner is installed.
+
+    Raises:
+        ValueError: With what to install.
+    """
+    if all(RUNNERS[name].library.missing() for name in names):
+        packages = dict.fromkeys(RUNNERS[name].library.package_name for name in names)
+        raise ValueError(
+            f"bench: --runner {' or '.join(names)} must be installed: no other runner "
+            f"was asked for. Use pip install {' '.join(packages)}."
+        )
+
+
 def family_of(name: str) -> str:
     """The family of a runner; empty if stored results have one that is gone."""
     return RUNNERS[name].family if name in RUNNERS else ""

@@ -12,7 +12,12 @@ from rich.markup import escape
 
 from parity.bench.results import store, table
 from parity.bench.results.steady import unsteady
-from parity.bench.runners import RUNNER_TAGS, RUNNERS, runners_of
+from parity.bench.runners import (
+    RUNNER_TAGS,
+    RUNNERS,
+    refuse_without_library,
+    runners_of,
+)
 from parity.bench.settings import Settings
 from parity.bench.timing.processes import rate_of
 from parity.bench.timing.rounds import Plan, Tell, measure
@@ -30,7 +35,7 @@ runs in a process of its own on the same cores, and they take turns: read
 ratios, not times. Where other programs took the cores, or samples lie far
 apart, it says so and gives no ratio.
 
-exit code: 0 all that ran are right, 1 one is not, 2 bad use"""
+exit code: 0 all that ran are right, 1 one is not, 2 bad use, or none ran"""
 
 _EXAMPLES = """examples:
   python -m parity bench --quick                two cases, a minute
@@ -110,10 +115,7 @@ def run(options: argparse.Namespace) -> int:
     measurements = _read_stored(options) if options.source else _measured(options)
     _print_tables(measurements, console)
     if options.plot:
-        from parity.bench.results.plots import draw
-
-        for path in draw(measurements, options.plot):
-            console.print(f"plot: {path}")
+        _draw(measurements, options.plot, console)
     wrong = [
         one
         for measurement in measurements
@@ -121,6 +123,19 @@ def run(options: argparse.Namespace) -> int:
         if one.wrong
     ]
     return 1 if wrong else 0
+
+
+def _draw(
+    measurements: list[store.Measurement], directory: Path, console: Screen
+) -> None:
+    """Draw what can be drawn, and say where it is, or why there is nothing."""
+    from parity.bench.results.plots import draw, why_nothing
+
+    paths = draw(measurements, directory)
+    for path in paths:
+        console.print(f"plot: {path}")
+    if not paths:
+        console.print(f"plot: nothing is drawn: {why_nothing(measurements)}")
 
 
 def _refuse_beside_from(options: argparse.Namespace) -> None:
@@ -176,35 +191,33 @@ def _measured(options: argparse.Namespace) -> list[store.Measurement]:
     plan = _plan(options)
     try:
         with _progress() as tell:
-            measurements = measure(
-                plan, lambda: _run_line(options, plan.settings), tell
-            )
+            measurements = measure(plan, lambda: _run_line(options, plan), tell)
     except KeyboardInterrupt:
         if plan.path:
             so_far = f"the results so far are in {plan.path}"
             _say(f"{so_far}: the same command goes on from there")
         raise
-    commit = _commit()
-    older = {measurement.run.get("commit", "") for measurement in measurements} - {
-        commit
-    }
-    if older and commit:
+    table.refuse_none(plan.runners, measurements)
+    if older := table.other_commits(measurements, _commit()):
         _say(
-            f"{plan.path} has results of another commit, {', '.join(sorted(older))}: "
-            "these were not measured again. Give another file to do so."
+            f"{plan.path} has results of {older}: these were not measured again. Give "
+            "another file to do so."
         )
     return measurements
 
 
-def _run_line(options: argparse.Namespace, settings: Settings) -> store.Line:
+def _run_line(options: argparse.Namespace, plan: Plan) -> store.Line:
     """The line of this run: the machine, the versions, the settings."""
+    settings = plan.settings
+    rate = rate_of(settings, options.dtype)  # where there is no GPU, this says so
+    refuse_without_library(plan.runners)
     return {
         "kind": "run",
         "environment": environment() | _gpu(settings),
         "commit": _commit(),
         "command": options.command,
         "settings": asdict(settings),
-        "product_rate": rate_of(settings, options.dtype),
+        "product_rate": rate,
     }
 
 

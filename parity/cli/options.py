@@ -85,18 +85,19 @@ def check_other(command: str, name: str, path: Path, source: str | None) -> None
 
 
 def check_directory(command: str, name: str, path: Path) -> None:
-    """Make a directory to write into, or refuse it, before the work.
+    """Refuse a directory that cannot be made or written into, before the work.
 
     Raises:
-        ValueError: If it is a file, or the system forbids to write into it.
+        ValueError: If it or what it is to be in is a file, or the system forbids it.
     """
-    if path.exists() and not path.is_dir():
+    there = next(one for one in (path, *path.absolute().parents) if one.exists())
+    if not there.is_dir():
+        what = "it" if there == path else there
         raise ValueError(
-            f"{command}: --{name} {path} must be a directory: it is a file. Name "
+            f"{command}: --{name} {path} must be a directory: {what} is a file. Name "
             "another."
         )
-    path.mkdir(parents=True, exist_ok=True)
-    _check_rights(command, name, path, path)
+    _check_rights(command, name, path, there)
 
 
 def _check_rights(command: str, name: str, path: Path, where: Path) -> None:

@@ -105,6 +105,7 @@ def found(tmp_path_factory: Any) -> dict[str, Any]:
     _ = (where / "sitecustomize.py").write_text(HIDE)
     paths = f"{where}{os.pathsep}{ROOT}"
     environment = os.environ | {"PYTHONPATH": paths, "JAX_PLATFORMS": "cpu"}
+    environment |= {"CUDA_VISIBLE_DEVICES": ""}  # as on a machine without a GPU
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
         cwd=where,
@@ -160,6 +161,12 @@ def test_every_command_works_or_says_what_to_install(found: dict[str, Any]) -> N
     assert err == (
         "python -m parity: convert: torch must be installed: it writes a torch file. "
         "Use pip install 'lstm-jax[parity]', or --to safetensors.\n"
+    )
+    code, out, err = found["bench --device gpu"]
+    assert (code, out) == (2, "")
+    assert err == (
+        "python -m parity: bench: --device gpu must be a GPU that jax finds: it finds "
+        "none. Install jax and torch for CUDA, or use --device cpu.\n"
     )
     assert found["--version"][1].endswith(", torch not installed\n")
     assert found["torch's runner"] == (

@@ -41,13 +41,26 @@ class Curve:
 
 def draw(measurements: list[Measurement], directory: Path) -> list[Path]:
     """Draw every figure that there are results for; the paths of the files."""
-    directory.mkdir(parents=True, exist_ok=True)
     written = []
     for name, figure in figures(measurements):
         path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=120, metadata={"Software": None})
         written.append(path)
     return written
+
+
+def why_nothing(measurements: list[Measurement]) -> str:
+    """Why there is no figure: what was timed, and what each figure needs."""
+    timed = {
+        name for m in measurements for name, one in m.runners.items() if one.samples
+    }
+    sweeps = ", ".join(dict.fromkeys(curve.sweep for curve in CURVES))
+    return (
+        f"there are times of {', '.join(_in_order(timed)) or 'no runner'}. Ratios need "
+        "torch and another runner in one measurement, curves two sizes of one of the "
+        f"cases {sweeps}."
+    )
 
 
 def figures(measurements: list[Measurement]) -> Iterator[tuple[str, "Figure"]]:

@@ -80,6 +80,31 @@ def left_out(measurement: Measurement) -> list[str]:
     ]
 
 
+def refuse_none(names: list[str], measurements: list[Measurement]) -> None:
+    """Refuse results in which none of these runners ran.
+
+    Raises:
+        ValueError: With why each did not run.
+    """
+    asked = [one.runners[name] for one in measurements for name in names]
+    if asked and not any(one.samples or one.wrong for one in asked):
+        reasons = dict.fromkeys(f"{one.runner}: {one.skipped}" for one in asked)
+        raise ValueError(
+            "bench: a runner that was asked for must run: none did. Give another "
+            f"runner or another work: {'; '.join(reasons)}"
+        )
+
+
+def other_commits(measurements: list[Measurement], commit: str) -> str:
+    """Which other commits results are of; empty of none, or where ours has no name."""
+    older = {one.run.get("commit", "") for one in measurements} - {commit}
+    if not older or not commit:
+        return ""
+    named = ", ".join(sorted(filter(None, older)))
+    said = [f"another commit, {named}"] * bool(named)
+    return " and of ".join(said + ["a commit without a name"] * ("" in older))
+
+
 def _cells(measurement: Measurement, timed: Timed) -> list[str]:
     facts, rate = timed.facts, measurement.run.get("product_rate")
     share = f"{measurement.flops / timed.median / rate:.0%}" if rate else ""

@@ -1,18 +1,20 @@
 """What `bench` shows, draws and refuses, from results made by hand."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from parity.__main__ import main
-from parity.bench.results import plots, table
+from parity.bench.results import plots, store, table
 from parity.bench.runners import FLAX, RUNNER_TAGS, RUNNERS, TORCH, runners_of
 from parity.bench.timing.others import Others
 from parity.bench.works import CASE_TAGS, ENTRIES, works_of
+from parity.frameworks.framework import Library
 from parity.machine import cores_here
 from tests.given import ROOT
-from tests.given.results import lines, measurements, stored
+from tests.given.results import RUN, lines, measurements, stored
 
 
 def test_a_table_has_the_fastest_first_and_ratios_to_torch():
@@ -148,6 +150,10 @@ BAD = {
     "--plot conftest.py": (
         "--plot conftest.py must be a directory: it is a file. Name another."
     ),
+    "--plot conftest.py/x": (
+        f"--plot conftest.py/x must be a directory: {ROOT / 'conftest.py'} is a file. "
+        "Name another."
+    ),
     "--from a --rounds 3": (
         "--rounds must not come with --from: stored results are shown as they are. "
         "Leave out one."
@@ -206,6 +212,82 @@ def test_results_of_another_commit_are_named(tmp_path, capsys, monkeypatch):
         "were "
         "not measured again. Give another file to do so.\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("commits", "said"),
+    [
+        (["def"], ""),
+        (["abc", "def"], "another commit, abc"),
+        (["b", "a"], "another commit, a, b"),
+        ([""], "a commit without a name"),
+        (["", "abc"], "another commit, abc and of a commit without a name"),
+    ],
+)
+def test_other_commits_have_their_names_if_they_have_any(commits, said):
+    found = [
+        one
+        for commit in commits
+        for one in store.measurements(
+            [RUN | {"commit": commit}, *lines({"torch": [1.0]})]
+        )
+    ]
+    assert table.other_commits(found, "def") == said
+    assert table.other_commits(found, "") == ""
+
+
+ARTICLE = ["bench", "--case", "article", "--mode", "forward", "--cores", "1"]
+
+
+def test_a_missing_gpu_is_named_before_it_is_asked_for_its_name(capsys, monkeypatch):
+    def none(*_):
+        raise ValueError("bench: there is no GPU.")
+
+    monkeypatch.setattr("parity.cli.bench.rate_of", none)
+    monkeypatch.setattr("parity.cli.bench.gpu_name", pytest.fail)
+    for more in (["--quick"], ["--runner", "gpu"], ["--runner", "lstm_jax xla"]):
+        assert main(["bench", "--device", "gpu", *more]) == 2
+        assert capsys.readouterr().err == "python -m parity: bench: there is no GPU.\n"
+
+
+@pytest.fixture
+def absent(monkeypatch):
+    """Two runners whose libraries are not installed."""
+    monkeypatch.setattr("parity.cli.bench.rate_of", lambda *_: 1e9)
+    for name in ("one", "two"):
+        library = Library(f"no_such_{name}", f"no-such-{name}")
+        runner = replace(RUNNERS["keras"], name=name, library=library)
+        monkeypatch.setitem(RUNNERS, name, runner)
+
+
+def test_where_no_library_is_installed_nothing_is_measured(absent, tmp_path, capsys):
+    path = tmp_path / "a.jsonl"
+    for names, cure in (("one", ""), ("one two", " no-such-two")):
+        asked = [word for name in names.split() for word in ("--runner", name)]
+        assert main([*ARTICLE, *asked, "--json", str(path)]) == 2
+        shown = capsys.readouterr()
+        assert (shown.out, path.exists()) == ("", False)
+        assert shown.err == (
+            f"python -m parity: bench: --runner {names.replace(' ', ' or ')} must be "
+            "installed: no other runner was asked for. Use pip install no-such-one"
+            f"{cure}.\n"
+        )
+
+
+def test_where_no_runner_ran_the_reasons_are_told(tmp_path, capsys):
+    alone = {"lstm_jax": [1.0], "keras": "failed: x", "haiku": "unsupported: y"}
+    path = stored(tmp_path / "a.jsonl", lines(alone))
+    asked = [*ARTICLE, "--rounds", "1", "--json", str(path)]
+    assert main([*asked, "--runner", "keras", "--runner", "haiku"]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err == (
+        "python -m parity: bench: a runner that was asked for must run: none did. Give "
+        "another runner or another work: keras: failed: x; haiku: unsupported: y\n"
+    )
+    assert main([*asked, "--runner", "keras", "--runner", "lstm_jax"]) == 0
+    path = stored(tmp_path / "b.jsonl", lines(alone | {"keras": "wrong: x"}))
+    assert main([*asked[:-1], str(path), "--runner", "keras"]) == 1
 
 
 def test_an_interruption_says_how_to_go_on(tmp_path, capsys, monkeypatch):
@@ -308,6 +390,25 @@ def test_every_figure_is_drawn_and_told(tmp_path, capsys):
         assert one.read_bytes().startswith(b"\x89PNG\r\n")
         assert one.stat().st_size > 10_000
     assert capsys.readouterr().out.count("plot: ") == len(expected)
+
+
+@pytest.mark.parametrize(
+    ("times", "timed"),
+    [
+        ({"lstm_jax": [1.0], "haiku": [1.0]}, "lstm_jax, haiku"),
+        ({"keras": "failed: x"}, "no runner"),
+    ],
+)
+def test_where_nothing_can_be_drawn_it_is_told_why(times, timed, tmp_path, capsys):
+    path = stored(tmp_path / "a.jsonl", lines(times))
+    directory = tmp_path / "new" / "plots"
+    assert main(["bench", "--from", str(path), "--plot", str(directory)]) == 0
+    assert capsys.readouterr().out.endswith(
+        f"\nplot: nothing is drawn: there are times of {timed}. Ratios need torch and "
+        "another runner in one measurement, curves two sizes of one of the cases "
+        "hidden, batch, steps.\n"
+    )
+    assert not directory.parent.exists()
 
 
 def test_only_what_has_results_is_drawn(tmp_path):
