@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
+from flax import nnx
 from jaxtyping import Array
 
 if TYPE_CHECKING:
@@ -56,10 +57,12 @@ def mapping_of(source: Any, where: str) -> Mapping[Any, Any]:
     for method in ("state_dict", "params"):
         if callable(getattr(source, method, None)):
             return getattr(source, method)()
+    cure = "Use parity.read_tensors for a file."
+    if isinstance(source, nnx.Module):
+        cure = "Use flax.nnx.state(module)."
     raise TypeError(
         f"{where}: source must be a mapping of names to arrays, or a module, not "
-        f"{type(source).__name__}: each array is written under its name. Use "
-        "parity.read_tensors for a file."
+        f"{type(source).__name__}: each array is written under its name. {cure}"
     )
 
 
@@ -81,13 +84,24 @@ def array_of(name: str, value: Any, where: str = _WHERE) -> Array:
 
 
 def numpy_of(name: str, value: Any, where: str = _WHERE) -> np.ndarray:
-    """A torch tensor, NumPy or JAX array as a NumPy array, bit for bit."""
-    if isinstance(value, (np.ndarray, jax.Array)):
+    """A torch tensor, NumPy or JAX array as a NumPy array, bit for bit.
+
+    Raises:
+        TypeError: If it is none of these, or not of numbers.
+        ValueError: If it has no numbers of its own to copy.
+    """
+    if hasattr(value, "__jax_array__"):  # an nnx.Param
+        value = value.__jax_array__()
+    if isinstance(value, (np.ndarray, np.generic, jax.Array)):
+        _check_numbers(name, value, where)
         return np.asarray(value)
     if type(value).__module__.partition(".")[0] != "torch" or not hasattr(value, "cpu"):
+        cure = "Use the state dict of a module."
+        if isinstance(value, Mapping):
+            cure = f"Give the mapping under {name!r}."
         raise TypeError(
             f"{where}: {name} must be a tensor, not {type(value).__name__}: "
-            "every parameter is one. Use the state dict of a module."
+            f"every parameter is one. {cure}"
         )
     _check_plain(name, value, where)
     tensor = value.detach().cpu()
@@ -98,6 +112,18 @@ def numpy_of(name: str, value: Any, where: str = _WHERE) -> np.ndarray:
         bits = torch.int16 if dtype.itemsize == 2 else torch.uint8
         return tensor.contiguous().view(bits).numpy().view(dtype)
     return tensor.resolve_conj().resolve_neg().numpy()
+
+
+def _check_numbers(name: str, value: Any, where: str) -> None:
+    """Refuse keys of `jax.random`, texts and objects of Python."""
+    key = jnp.issubdtype(value.dtype, jax.dtypes.extended)
+    if not key and value.dtype.kind not in "OSU":
+        return
+    cure = "Use jax.random.key_data for a key." if key else "Leave it out."
+    raise TypeError(
+        f"{where}: {name} must be an array of numbers, not of the type {value.dtype}: "
+        f"they are copied. {cure}"
+    )
 
 
 _NOT_PLAIN = {

@@ -22,7 +22,7 @@ from parity.bench.settings import Settings
 from parity.bench.timing.processes import rate_of
 from parity.bench.timing.rounds import Plan, Tell, measure
 from parity.bench.works import CASE_TAGS, MODES, works_of
-from parity.cli.options import add_command, check_directory, check_writable, count
+from parity.cli.options import JSON, add_command, check_directory, check_report, count
 from parity.cli.screen import Screen, say, width
 from parity.machine import cores_here, environment, gpu_name
 from parity.report.plot import check_installed
@@ -150,7 +150,7 @@ def _refuse_beside_from(options: argparse.Namespace) -> None:
 def _check_paths(options: argparse.Namespace) -> None:
     """Refuse what cannot be written before anything is measured."""
     if options.json:
-        check_writable("bench", "json", options.json)
+        check_report("bench", "json", options.json, (".jsonl", *JSON))
     if options.plot:
         check_installed("bench", options.plot)
         check_directory("bench", "plot", options.plot)

@@ -10,10 +10,9 @@ import jax
 
 from parity.cli.check_file import Checked, check_file
 from parity.cli.options import (
+    JSON,
     add_command,
-    check_other,
-    check_suffix,
-    check_writable,
+    check_report,
     count,
     whole,
 )
@@ -47,7 +46,7 @@ _EXAMPLES = """examples:
 """
 _NEEDS = {"prefix": "file", "dtype": "file", "input": "file"}
 _NEEDS |= {"batch_first": "input", "start": "random"}
-_SUFFIXES = {"json": (".json", ""), "html": (".html", ".htm"), "plot": plot.SUFFIXES}
+_SUFFIXES = {"json": JSON, "html": (".html", ".htm"), "plot": plot.SUFFIXES}
 _SCREEN = Path("-")  # for --json: print it, and everything else to the standard error
 
 
@@ -159,9 +158,7 @@ def _check_paths(options: argparse.Namespace) -> None:
     if given.get("json") == _SCREEN:
         del given["json"]
     for name, path in given.items():
-        check_writable("check", name, path)
-        check_suffix("check", name, path, _SUFFIXES[name])
-        check_other("check", name, path, options.file)
+        check_report("check", name, path, _SUFFIXES[name], options.file)
     if options.plot:
         plot.check_installed("check", options.plot)
 

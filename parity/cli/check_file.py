@@ -55,6 +55,7 @@ def check_file(
         ValueError: If there is none, or the file or that of --input cannot be read.
     """
     contents = read(options.file)
+    contents.check_read("check", options.file)
     found, broken = survey(contents.tensors, options.prefix)
     if not found and not broken:
         raise ValueError(

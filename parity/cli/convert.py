@@ -84,11 +84,13 @@ def add_to(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; the exit code."""
+    _refuse_screen(options.dst)
     src, dst = Path(options.src), Path(options.dst)
     to = _target(options, dst)
     _check_dst(src, dst, to, options.force)
     contents = read(src)
     _check_source(options, contents)
+    contents.check_read("convert", src)
     selected = select(contents, options.src, _selection(options))
     if to.needs_torch:
         need_torch("convert", f"it writes {to.words}", "--to safetensors")
@@ -103,7 +105,8 @@ def run(options: argparse.Namespace) -> int:
         say(f"{line}written, so {printable(dst)} was not made. Is the disk whole?")
         return 1
     lost = to.texts and "config" in contents.metadata.keys() - metadata
-    kept = [NOT_KEPT] if lost else options_of(selected.lstms, metadata)
+    of_modules = options_of(selected.lstms, metadata, contents.unknown)
+    kept = [NOT_KEPT] if lost else of_modules
     _print_done(dst, to, selected, notes_on(selected.lstms) + kept)
     return 0
 
@@ -178,18 +181,27 @@ def _progress_bar(total: int) -> Iterator[Done]:
         yield lambda: progress.advance(task)
 
 
+def _refuse_screen(dst: str) -> None:
+    if dst == "-":
+        raise ValueError(
+            "convert: DST must be a path, not -: what is written is read back, and the "
+            "screen cannot be. Use ./- for a file of this name."
+        )
+
+
 def _target(options: argparse.Namespace, dst: Path) -> Format:
     """The format to write, by --to or the suffix."""
     if options.to is not None:
         return formats.written()[options.to]
     by_suffix = formats.written_by_suffix()
-    if dst.suffix not in by_suffix:
+    suffix = dst.suffix.lower()
+    if suffix not in by_suffix:
         raise ValueError(
             f"convert: the suffix of {dst} must be one of {', '.join(by_suffix)}: it "
             f"tells the format. Use another, or --to with "
             f"{', '.join(formats.written())}."
         )
-    return by_suffix[dst.suffix]
+    return by_suffix[suffix]
 
 
 def _check_dst(src: Path, dst: Path, to: Format, force: bool) -> None:

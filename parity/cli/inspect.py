@@ -11,13 +11,13 @@ import numpy as np
 
 from parity.arrays import is_floating
 from parity.cli.notes import notes_on, options_of, some
-from parity.cli.options import add_command, check_writable, filled
+from parity.cli.options import JSON, add_command, check_report, filled
 from parity.cli.screen import Screen, width
 from parity.convert.find import Search, names_in, passed_over, search, why_nothing
 from parity.convert.found import Found
 from parity.files.beside import write_bytes
 from parity.files.formats import in_words
-from parity.files.read import Contents, read
+from parity.files.read import SAVE_PLAIN, Contents, read
 from parity.show import printable, text_table
 
 _DESCRIPTION = """Show every LSTM and LSTMCell in a file of weights: {formats}. Nothing
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the command; the exit code."""
     path = Path(options.json) if options.json not in (None, "-") else None
     if path is not None:
-        check_writable("inspect", "json", path)
+        check_report("inspect", "json", path, JSON, options.file)
     contents = read(options.file)
     one = search(contents.tensors, options.prefix)
     if options.json != "-":
@@ -127,11 +127,13 @@ def _nothing(options: argparse.Namespace, contents: Contents, one: Search) -> st
         if options.prefix is None
         else f" at prefix {printable(repr(options.prefix), 60)}"
     )
-    reason = why_nothing(one)
+    unread = contents.unread()
+    reason = why_nothing(one) or unread
     if not reason:
         names = names_in(contents.tensors, 4) if contents.tensors else "no tensors"
         reason = f"no weights are named as in torch. It holds {names}"
-    cure = "" if options.all else " Show every name with --all."
+    cure = "" if options.all or not contents.tensors else " Show every name with --all."
+    cure = f" {SAVE_PLAIN}" if unread else cure
     return (
         f"No LSTM{at} in {printable(options.file)}, {contents.format.words}: "
         f"{reason}.{cure}"
@@ -145,7 +147,8 @@ def _notes(contents: Contents, one: Search) -> list[str]:
         for lstm in one.found
         for name, count in _not_finite_in(lstm, contents).items()
     ]
-    notes += notes_on(one.found) + options_of(one.found, contents.metadata)
+    notes += notes_on(one.found)
+    notes += options_of(one.found, contents.metadata, contents.unknown)
     if one.found:
         notes += some([other.sentence() for other in one.others], "layers")
         notes += [passed_over(one)] * bool(one.of_optimizers)
@@ -162,7 +165,8 @@ def _classes(names: list[str]) -> list[str]:
     if not names:
         return []
     listed = some(names, "classes")
-    return [f"not imported, {len(names)} unknown classes: {', '.join(listed)}"]
+    classes = "class" if len(names) == 1 else "classes"
+    return [f"not imported, {len(names)} unknown {classes}: {', '.join(listed)}"]
 
 
 def _not_finite_in(one: Found, contents: Contents) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """What a reader should know of LSTMs in a file, beside their sizes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from parity.convert.found import Found
 from parity.files.bounds import DamagedError
@@ -15,6 +15,10 @@ _NOT_THERE = {
     "LSTMCell": "an LSTMCell has no options that are not in the file. Use "
     "LSTMCell.from_params(params)",
 }
+_NOT_READ = (
+    "not read: batch_first and dropout, which the module in the file has beside its "
+    "weights. Give them to the module, as in LSTM.from_params(params, batch_first=True)"
+)
 NOT_KEPT = "not kept: the options beside the tensors, which are for others than these"
 
 
@@ -28,6 +32,11 @@ def notes_on(lstms: Sequence[Found]) -> list[str]:
     return some([printable(note, 300) for note in notes], "notes")
 
 
+def _is_stack(name: str) -> bool:
+    """Whether a class that was not imported is torch's LSTM, by itself or scripted."""
+    return name.endswith("torch.nn.modules.rnn.LSTM")
+
+
 def some(lines: list[str], what: str) -> list[str]:
     """The first lines, and how many more there are."""
     more = len(lines) - _MOST_LINES
@@ -35,12 +44,17 @@ def some(lines: list[str], what: str) -> list[str]:
     return lines[:_MOST_LINES] + rest
 
 
-def options_of(lstms: Sequence[Found], metadata: Mapping[str, str]) -> list[str]:
-    """The options that a file has, or what is not there for these."""
+def options_of(
+    lstms: Sequence[Found], metadata: Mapping[str, str], unknown: Iterable[str] = ()
+) -> list[str]:
+    """The options that a file has, or what is not there or not read for these."""
     kinds = {one.kind for one in lstms}
     if kinds and "config" in metadata:
         return [_saved(metadata["config"])]
-    return [sentence for kind, sentence in _NOT_THERE.items() if kind in kinds]
+    said = _NOT_THERE
+    if any(map(_is_stack, unknown)):
+        said = said | {"LSTM": _NOT_READ}
+    return [sentence for kind, sentence in said.items() if kind in kinds]
 
 
 def _saved(text: str) -> str:

@@ -38,6 +38,28 @@ def count(text: str) -> int:
     return whole(text, least=1)
 
 
+# The suffixes of a report in JSON; a device has none.
+JSON = (".json", "")
+
+
+def check_report(
+    command: str,
+    name: str,
+    path: Path,
+    suffixes: tuple[str, ...],
+    source: str | os.PathLike[str] | None = None,
+) -> None:
+    """Refuse a path that a report cannot or should not be written to.
+
+    Raises:
+        ValueError: If it cannot be written, its name says that it is something else, or
+            it is the file that is read, or in the directory that is read.
+    """
+    check_other(command, name, path, source)
+    check_writable(command, name, path)
+    check_suffix(command, name, path, suffixes)
+
+
 def check_writable(command: str, name: str, path: Path) -> None:
     """Refuse a path that cannot be written to, before the work and not after it.
 
@@ -61,7 +83,7 @@ def check_suffix(
     Raises:
         ValueError: If its suffix is none of these; an empty one allows no suffix.
     """
-    if path.suffix not in suffixes:
+    if path.suffix not in suffixes or str(path) == "-":
         raise ValueError(
             f"{command}: --{name} {path} must end in "
             f"{', '.join(filter(None, suffixes))}: the suffix tells what is in it. "
@@ -69,15 +91,22 @@ def check_suffix(
         )
 
 
-def check_other(command: str, name: str, path: Path, source: str | None) -> None:
-    """Refuse to write over the file that is read.
+def check_other(
+    command: str, name: str, path: Path, source: str | os.PathLike[str] | None
+) -> None:
+    """Refuse to write over the file that is read, or into the directory that is.
 
     Raises:
-        ValueError: If both are the same file.
+        ValueError: If both are the same file, or one is in the other.
     """
-    if source is None or not (path.exists() and Path(source).exists()):
+    if source is None or not Path(source).exists():
         return
-    if path.samefile(source):
+    if Path(source).is_dir() and path.resolve().is_relative_to(Path(source).resolve()):
+        raise ValueError(
+            f"{command}: --{name} {path} must not be in FILE: it is a checkpoint. Name "
+            "another place."
+        )
+    if path.exists() and path.samefile(source):
         raise ValueError(
             f"{command}: --{name} {path} must not be FILE: it would be replaced. "
             "Name another."

@@ -11,7 +11,7 @@ from parity.convert.found import Broken, Found, Layer, Other, layers_in
 from parity.files.read import read
 from parity.frameworks.sources import tensors_of
 from parity.names.keys import flat
-from parity.names.prefixes import is_of_optimizer, listed, matching
+from parity.names.prefixes import check_prefix, is_of_optimizer, listed, matching
 from parity.names.stored import Plain, plain
 from parity.show import printable
 
@@ -33,7 +33,7 @@ def find_lstms(source: Any, prefix: str | None = None) -> list[Found]:
         The LSTMs.
 
     Raises:
-        TypeError: If the source is none of these.
+        TypeError: If the source is none of these, or the prefix is no text.
         ValueError: If one is not whole, or its shapes do not fit together.
 
     Example:
@@ -42,6 +42,8 @@ def find_lstms(source: Any, prefix: str | None = None) -> list[Found]:
         >>> [(found.prefix, found.kind) for found in find_lstms(tensors)]
         [('encoder.', 'LSTM')]
     """
+    if prefix is not None:
+        check_prefix("find_lstms", prefix)
     found, broken = survey(_tensors_in(source), prefix)
     if broken:
         raise ValueError(broken[0].sentence())
@@ -151,7 +153,9 @@ def _copied(one: Found) -> Found:
 def _tensors_in(source: Any) -> Mapping[str, Any]:
     """The tensors of what `find_lstms` is given."""
     if _is_path(source):
-        return read(source).tensors
+        contents = read(source)
+        contents.check_read("find_lstms", source)
+        return contents.tensors
     tensors = (
         flat(source)
         if isinstance(source, Mapping)

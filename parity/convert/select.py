@@ -18,7 +18,8 @@ class Selection:
     """What of a file is converted.
 
     Attributes:
-        prefix: Take only the LSTM there, under the short names of its own state dict.
+        prefix: Take only the LSTM there, under the short names of its own state dict;
+            with `keep_rest`, cast only it.
         keep_rest: Take all tensors, under their full names.
         no_optimizer: Of these, leave out what an optimizer keeps.
         strip: Take only what is below this prefix, and leave it out of the names.
@@ -56,12 +57,13 @@ def select(contents: Contents, source: str, selection: Selection) -> Selected:
     _check_together(selection)
     one = _searched(contents, source, selection)
     parameters = {f"{lstm.prefix}{n}" for lstm in one.found for n in lstm.params}
+    if selection.dtype is not None:
+        _check_castable(one, parameters, selection.dtype)
     names = _names(one, contents, selection, parameters)
     tensors = []
     for name, short in names.items():
         array = one.plain.tensors[name]
-        cast = name in parameters and is_floating(array.dtype)
-        wanted = selection.dtype if cast else None
+        wanted = selection.dtype if name in parameters else None
         tensors.append(Tensor(short, array, TORCH[wanted] if wanted else array.dtype))
     there = contents.tensors.keys()
     renamed = names != {name: name for name in there}
@@ -75,11 +77,29 @@ def _check_together(selection: Selection) -> None:
             "convert: --no-optimizer must come with --keep-rest: without it, only "
             "LSTMs are written. Leave it out."
         )
+    if selection.keep_rest and selection.prefix is not None and not selection.dtype:
+        raise ValueError(
+            "convert: --prefix must not come with --keep-rest, but to say what --dtype "
+            "casts: all tensors are written, under full names. Leave one of them out, "
+            "or use --strip."
+        )
     if selection.strip is not None and selection.prefix is not None:
         raise ValueError(
             "convert: --strip must not come with --prefix: the LSTM there has short "
             "names already. Leave one of them out."
         )
+
+
+def _check_castable(one: Search, parameters: Iterable[str], dtype: str) -> None:
+    """Refuse to cast what are no real numbers, or numbers on a scale of their own."""
+    for name in sorted(parameters):
+        found = one.plain.tensors[name].dtype
+        if not is_floating(found):
+            raise ValueError(
+                f"convert: --dtype {dtype} must be asked of weights of a floating "
+                f"type: {printable(name)} is {found}. Leave --dtype out to write it as "
+                "it is."
+            )
 
 
 def _searched(contents: Contents, source: str, selection: Selection) -> Search:

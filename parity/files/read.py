@@ -11,6 +11,11 @@ from parity.files.formats import Format
 from parity.files.reading import Reading
 from parity.files.recognise import format_of, read_any, read_as
 from parity.files.source import Leaves, Source, Unreadable
+from parity.show import printable
+
+SAVE_PLAIN = (
+    "Save plain ones: to_dense() of a sparse one, dequantize() of a quantised one."
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,28 @@ class Contents:
     unknown: tuple[str, ...] = ()
     sources: tuple[Source, ...] = ()
     metadata: dict[str, str] = field(default_factory=dict)
+
+    def unread(self) -> str:
+        """Half a sentence where there are tensors and none is read; else empty."""
+        if self.tensors or not self.unreadable:
+            return ""
+        name, reason = next(iter(self.unreadable.items()))
+        return (
+            f"none of its tensors can be read here, {printable(name, 60)} is "
+            f"{printable(reason, 80)}"
+        )
+
+    def check_read(self, where: str, path: str | os.PathLike[str]) -> None:
+        """Refuse a file of which no tensor is read.
+
+        Raises:
+            ValueError: With what to save in its place.
+        """
+        if self.unread():
+            raise ValueError(
+                f"{where}: {path} must hold plain tensors: {self.unread()}. "
+                f"{SAVE_PLAIN}"
+            )
 
     def release(self) -> None:
         """Free the memory of the tensors that were looked at."""
@@ -57,6 +84,7 @@ def read_tensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Every tensor in a file, by name, bit for bit; no code of the file is run.
 
     Names of nested dictionaries are joined by dots: `state_dict.lstm.weight_ih_l0`.
+    A sparse, quantised or `meta` tensor is left out; `inspect` lists these.
 
     Args:
         path: A file of any format in docs/files.md, or an Orbax checkpoint. The bytes
@@ -66,10 +94,19 @@ def read_tensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         Names to arrays, copies that need the file no more.
 
     Raises:
-        ValueError: If it is no file of weights, is damaged, or needs too much memory.
+        ValueError: If it is no file of weights, is damaged, or needs too much memory,
+            or if it has tensors and none of them can be read.
+        TypeError: If it is no path.
         OSError: If it cannot be opened.
     """
-    return {name: np.array(array) for name, array in read(path).tensors.items()}
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(
+            f"read_tensors: path must be the path of a file, not "
+            f"{type(path).__name__}: the file is mapped. Write it to a file first."
+        )
+    contents = read(path)
+    contents.check_read("read_tensors", path)
+    return {name: np.array(array) for name, array in contents.tensors.items()}
 
 
 def _separated(leaves: Leaves) -> tuple[dict[str, np.ndarray], dict[str, str]]:

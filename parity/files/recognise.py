@@ -87,6 +87,8 @@ def _of_no_format(reading: Reading) -> ValueError | OSError:
     inside = _readable_in(reading.path)
     if inside:
         shown = ", ".join(repr(printable(name, 60)) for name in inside[:3])
+        more = len(inside) - 3
+        shown += f" and {more} more" if more > 0 else ""
         return IsADirectoryError(
             f"{reading.path} is a directory: weights are read from one file or "
             f"checkpoint. Name one in it: {shown}."

@@ -60,7 +60,8 @@ def nest(names: Iterable[str], values: Iterable[Any]) -> dict[str, Any]:
     """A nested dictionary, by the dots in the names.
 
     Raises:
-        ValueError: If a tensor has the name that other names start with.
+        ValueError: If a tensor has the name that other names start with, or a name
+            starts with a dot.
 
     Example:
         >>> nest(["lstm.weight", "bias"], [1, 2])
@@ -69,6 +70,11 @@ def nest(names: Iterable[str], values: Iterable[Any]) -> dict[str, Any]:
     tree: dict[str, Any] = {}
     for name, value in zip(names, values, strict=True):
         *places, last = name.split(".")
+        if name.startswith("."):
+            raise ValueError(
+                f"convert: {printable(name)!r} must not start with a dot: a tree has "
+                "no name before it. Use --to safetensors."
+            )
         branch = tree
         for place in places:
             branch = branch.setdefault(place, {})

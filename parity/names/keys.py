@@ -1,7 +1,7 @@
 """The name of a weight in a larger model: a prefix, and the short name after it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import lstm_jax
@@ -38,20 +38,23 @@ def key_of(name: str) -> Key | None:
     return None
 
 
-def flat(source: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
+def flat(source: Mapping[Any, Any]) -> dict[str, Any]:
     """What nested dictionaries hold, by names joined by dots, as in a file.
 
     Example:
         >>> flat({"state_dict": {"lstm.weight_ih_l0": 1}, "epoch": 3})
         {'state_dict.lstm.weight_ih_l0': 1, 'epoch': 3}
     """
-    found: dict[str, Any] = {}
+    return dict(pairs_of(source))
+
+
+def pairs_of(source: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The same names and what they hold; a name may come twice."""
     for name, value in source.items():
-        inner = isinstance(value, Mapping)
-        found |= (
-            flat(value, f"{prefix}{name}.") if inner else {f"{prefix}{name}": value}
-        )
-    return found
+        if isinstance(value, Mapping):
+            yield from pairs_of(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
 
 
 _KINDS = {1: ("RNN", "one gate"), 3: ("GRU", "three gates")}

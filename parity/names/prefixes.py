@@ -17,6 +17,20 @@ WRAPPERS = {
 _OPTIMIZERS = re.compile(r"(optim|optimizers?|opt)(_states?)?(_dict)?|exp_avg(_sq)?")
 
 
+def check_prefix(where: str, prefix: Any) -> None:
+    """Refuse a prefix that is no text.
+
+    Raises:
+        TypeError: With the text that it may stand for.
+    """
+    if not isinstance(prefix, str):
+        cure = "Leave it out." if prefix is None else f"Use {str(prefix)!r}."
+        raise TypeError(
+            f"{where}: prefix must be a text, not {type(prefix).__name__}: it is the "
+            f"start of names. {cure}"
+        )
+
+
 def matching(prefix: str, prefixes: Iterable[str]) -> list[str]:
     """Those that a prefix means, in their order: one, none, or several to choose from.
 

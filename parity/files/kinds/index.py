@@ -1,5 +1,6 @@
 """The index of a model in several files: JSON with the file of each tensor."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from parity.files.bounds import MOST_HEADER, MOST_SHARDS, DamagedError
@@ -17,6 +18,7 @@ def read_index(reading: Reading) -> Leaves:
     Raises:
         DamagedError: If it names a file elsewhere, or a tensor that its file does not
             have.
+        FileNotFoundError: If a file that it names is not there.
     """
     if len(reading.source) > MOST_HEADER:
         raise DamagedError(f"its index has more than {MOST_HEADER} bytes")
@@ -26,6 +28,7 @@ def read_index(reading: Reading) -> Leaves:
     names = {_checked(name) for name in places.values()}
     if len(names) > MOST_SHARDS:
         raise DamagedError(f"its index names more than {MOST_SHARDS} files")
+    _check_there(reading, names)
     files = {name: _leaves_of(reading.part(name)) for name in sorted(names)}
     missing = [name for name, place in places.items() if name not in files[place]]
     if missing:
@@ -45,6 +48,17 @@ def _checked(name: Any) -> str:
             "Put all files in one directory.",
         )
     return name
+
+
+def _check_there(reading: Reading, names: Iterable[str]) -> None:
+    """Refuse an index of files of which one is not beside it."""
+    gone = sorted(name for name in names if not reading.part(name).path.exists())
+    if gone:
+        more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
+        raise FileNotFoundError(
+            f"{reading.path} must have {printable(gone[0], 80)!r}{more} beside it: it "
+            "is an index, and the tensors are there. Fetch these files, too."
+        )
 
 
 def _leaves_of(part: Reading) -> Leaves:

@@ -124,14 +124,25 @@ def _without_value(found: Leaves) -> Leaves:
     return {variable(name): array for name, array in found.items()}
 
 
+def _check_name(name: str) -> None:
+    """Refuse a name that `read_orbax` refuses."""
+    if "/" in name or any(part in _PLACES for part in name.split(".")):
+        raise ValueError(
+            f"convert: {printable(name)!r} must be names between dots, without /: "
+            "Orbax makes a place on the disk of each. Use --to safetensors."
+        )
+
+
 def write_orbax(tensors: Sequence[Tensor], path: Path, done: Done) -> None:
     """A checkpoint of Orbax, which takes all arrays at once.
 
     Raises:
-        ValueError: If an array is empty: Orbax refuses it.
+        ValueError: If an array is empty, or a name is no place in a directory.
     """
     import orbax.checkpoint as ocp
 
+    for tensor in tensors:
+        _check_name(tensor.name)
     empty = [tensor.name for tensor in tensors if tensor.array.size == 0]
     if empty:
         raise ValueError(

@@ -3,11 +3,14 @@
 import json
 import os
 import struct
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from parity.arrays import TORCH, bytes_of, mapping_of, numpy_of
+import numpy as np
+
+from parity.arrays import TORCH, bytes_of, mapping_of, native, numpy_of, same_bits
 from parity.files.beside import beside
 from parity.files.bounds import MOST_HEADER, DamagedError
 from parity.files.reading import Reading
@@ -15,6 +18,7 @@ from parity.files.source import Leaf, Leaves, Source, Unreadable, view_of
 from parity.files.strict_json import parse_json
 from parity.files.tensor import Done, Tensor
 from parity.machine import INSTALL_TORCH
+from parity.names.keys import pairs_of
 from parity.show import printable
 
 _TYPES = {
@@ -38,6 +42,7 @@ _TYPES = {
     "U8": "uint8",
     "BOOL": "bool",
 }
+_TEXTS = "__metadata__"  # the one name that no tensor may have
 _TYPE_NAMES = {TORCH[torch]: name for name, torch in _TYPES.items()}
 
 
@@ -48,7 +53,7 @@ def is_safetensors(reading: Reading) -> bool:
 
 def may_be_safetensors(reading: Reading) -> bool:
     """Whether it has the suffix, by which a damaged file is told."""
-    return reading.path.suffix == ".safetensors"
+    return reading.path.suffix.lower() == ".safetensors"
 
 
 def read_safetensors(reading: Reading) -> Leaves:
@@ -64,7 +69,7 @@ def read_safetensors(reading: Reading) -> Leaves:
             f"its header would have {length} bytes, and the file has {len(source)}"
         )
     header = parse_json(bytes(source.view[8 : 8 + length]), "header")
-    reading.metadata.update(_texts(header.pop("__metadata__", None)))
+    reading.metadata.update(_texts(header.pop(_TEXTS, None)))
     data = source.view[8 + length :]
     _check_covered([_span(name, header[name]) for name in header], len(data))
     return {name: _tensor_of_entry(name, entry, data) for name, entry in header.items()}
@@ -132,7 +137,7 @@ def write_safetensors(
         metadata: Texts to keep beside them.
 
     Raises:
-        ValueError: If safetensors has no name for a type.
+        ValueError: If safetensors has no name for a type, or a name is its own.
     """
     order = sorted(tensors, key=lambda tensor: (-tensor.dtype.itemsize, tensor.name))
     header = json.dumps(_header_of(order, metadata or {})).encode()
@@ -147,9 +152,14 @@ def write_safetensors(
 def _header_of(
     tensors: Sequence[Tensor], metadata: Mapping[str, str]
 ) -> dict[str, Any]:
-    header: dict[str, Any] = {"__metadata__": {"format": "pt", **metadata}}
+    header: dict[str, Any] = {_TEXTS: {"format": "pt", **metadata}}
     at = 0
     for tensor in tensors:
+        if tensor.name == _TEXTS:
+            raise ValueError(
+                f"{_TEXTS!r} must not be the name of a tensor: safetensors keeps its "
+                "texts there. Rename it first, or write another format."
+            )
         if tensor.dtype not in _TYPE_NAMES:
             raise ValueError(
                 f"{tensor.name}.dtype={tensor.dtype} must be a type of safetensors: "
@@ -169,23 +179,68 @@ def write_tensors(tensors: Any, path: str | os.PathLike[str]) -> None:
     """Write a `.safetensors` file, bit for bit; never a half-written one.
 
     Args:
-        tensors: Names to JAX, NumPy or torch arrays, or a module of torch or ours.
+        tensors: Names to JAX, NumPy or torch arrays, or a module of torch or ours;
+            names of nested mappings are joined by dots.
         path: Where to; an existing file is replaced only once the new one is whole.
 
     Raises:
-        ValueError: If the suffix is not `.safetensors`.
+        ValueError: If the suffix is not `.safetensors`, or a name cannot be written.
         TypeError: If it is neither mapping nor module, or a value is not an array.
+        OSError: If what is read back differs from what was written.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(
+            f"write_tensors: path must be the path of a file, not "
+            f"{type(path).__name__}: it is written beside its place, then renamed. "
+            "Give one that ends in .safetensors."
+        )
     path = Path(path)
-    if path.suffix != ".safetensors":
+    if path.suffix.lower() != ".safetensors":
         raise ValueError(
             f"{path}: suffix {path.suffix!r} must be .safetensors: it is the format "
             "that is written. Rename it; for torch's own format, use "
             "torch.save(parity.to_torch(params), path), which needs torch "
             f"({INSTALL_TORCH})."
         )
-    held = mapping_of(tensors, "write_tensors")
-    arrays = {str(n): numpy_of(str(n), held[n], "write_tensors") for n in held}
+    pairs = list(pairs_of(mapping_of(tensors, "write_tensors")))
+    _check_distinct(name for name, _ in pairs)
+    arrays = {name: numpy_of(name, a, "write_tensors") for name, a in pairs}
+    _check_place(path)
     with beside(path) as part:
         ordered = [Tensor(name, array, array.dtype) for name, array in arrays.items()]
         write_safetensors(ordered, part, lambda: None)
+        _check_written(path, part, arrays)
+
+
+def _check_place(path: Path) -> None:
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(
+            f"write_tensors: {path.parent} must be a directory: {path.name} is to be "
+            "written there. Make it first, or give another place."
+        )
+
+
+def _check_distinct(names: Iterable[str]) -> None:
+    """Refuse two names that are the same text, of which one would be lost."""
+    twice = [text for text, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ValueError(
+            f"write_tensors: {twice[0]!r} must be the name of one tensor: a file has "
+            "texts as names, and two of yours are this one. Rename one."
+        )
+
+
+def _check_written(path: Path, part: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Refuse to put a file in its place that does not hold what was written."""
+    try:
+        back = read_safetensors(Reading(part, read_safetensors))
+        whole = back.keys() == arrays.keys()
+        pairs = [(np.asarray(back[n]), native(arrays[n])) for n in back if whole]
+        whole = whole and all(same_bits(*pair) for pair in pairs)
+    except DamagedError:
+        whole = False
+    if not whole:
+        raise OSError(
+            f"write_tensors: {path} was not read back as it was written, so it was not "
+            "made. Is the disk whole?"
+        )

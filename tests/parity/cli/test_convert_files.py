@@ -93,8 +93,24 @@ def test_a_prefix_gives_the_lstm_its_short_names(source, tmp_path):
     found = torch.load(path, weights_only=True)
     keys = module.load_state_dict(found)
     assert not keys.missing_keys
-    assert run(source, tmp_path / "c.pt", "--prefix", "net.lstm", "--keep-rest") == 0
-    assert list(read(tmp_path / "c.pt").tensors) == list(read(source).tensors)
+
+
+def test_a_prefix_beside_the_rest_says_what_is_cast(source, tmp_path):
+    path = tmp_path / "b.pt"
+    how = ["--prefix", "net.lstm", "--keep-rest", "--dtype", "float16"]
+    assert run(source, path, *how) == 0
+    before, after = read(source).tensors, read(path).tensors
+    assert list(after) == list(before)
+    changed = {n for n in after if after[n].dtype != before[n].dtype}
+    assert changed == {n for n in after if n.startswith("net.lstm.")}
+
+
+def test_a_suffix_may_be_in_capitals(source, tmp_path):
+    path = tmp_path / "B.SAFETENSORS"
+    assert run(source, path) == 0
+    assert parity.find_lstms(path)[0].prefix == "net.lstm."
+    parity.write_tensors({"x": np.ones(2)}, path)
+    assert list(read(path).tensors) == ["x"]
 
 
 def test_a_cell_keeps_the_names_of_a_cell(source, tmp_path):

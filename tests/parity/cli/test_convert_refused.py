@@ -77,7 +77,45 @@ BAD = {
         "convert: --strip net.gru must be the start of names, before a dot: there are "
         "'net.', 'net.lstm.', 'net.model.', 'net.model.cell.'. Give one of these."
     ),
-    "{parametrized} {tmp}/b.npz --keep-rest --prefix a": (
+    "{src} {tmp}/b.npz --keep-rest --prefix net.lstm": (
+        "convert: --prefix must not come with --keep-rest, but to say what --dtype "
+        "casts: all tensors are written, under full names. Leave one of them out, or "
+        "use --strip."
+    ),
+    "{src} - --to npz": (
+        "convert: DST must be a path, not -: what is written is read back, and the "
+        "screen cannot be. Use ./- for a file of this name."
+    ),
+    "{complex} {tmp}/b.safetensors --dtype float32": (
+        "convert: --dtype float32 must be asked of weights of a floating type: "
+        "bias_hh_l0 is complex64. Leave --dtype out to write it as it is."
+    ),
+    "{integers} {tmp}/b.safetensors --dtype float32": (
+        "convert: --dtype float32 must be asked of weights of a floating type: "
+        "bias_hh_l0 is int32. Leave --dtype out to write it as it is."
+    ),
+    "{unread} {tmp}/b.safetensors": (
+        "convert: {unread} must hold plain tensors: none of its tensors can be read "
+        "here, weight_ih_l0 is a sparse tensor. Save plain ones: to_dense() of a "
+        "sparse one, dequantize() of a quantised one."
+    ),
+    "{texts} {tmp}/b.safetensors --keep-rest": (
+        "'__metadata__' must not be the name of a tensor: safetensors keeps its texts "
+        "there. Rename it first, or write another format."
+    ),
+    "{dots} {tmp}/b.orbax --keep-rest": (
+        "convert: 'a..b.' must be names between dots, without /: Orbax makes a place "
+        "on the disk of each. Use --to safetensors."
+    ),
+    "{slash} {tmp}/b.orbax --keep-rest": (
+        "convert: 'a/b' must be names between dots, without /: Orbax makes a place on "
+        "the disk of each. Use --to safetensors."
+    ),
+    "{dot} {tmp}/b.msgpack --keep-rest": (
+        "convert: '.' must not start with a dot: a tree has no name before it. Use "
+        "--to safetensors."
+    ),
+    "{parametrized} {tmp}/b.npz --keep-rest --prefix a --dtype float32": (
         "convert: 'b.weight_hh_l0' is stored under a parametrization, such as "
         "orthogonal, whose function is not among the weights. Call torch.nn.utils."
         "parametrize.remove_parametrizations(module, 'b.weight_hh_l0'), and save it "
@@ -113,6 +151,13 @@ def files_of(tmp_path):
         "twice": wrapped,
         "parametrized": {f"a.{n}": a for n, a in lstm.items()}
         | {"b.parametrizations.weight_hh_l0.original": lstm["weight_hh_l0"]},
+        "complex": {n: a.to(torch.complex64) for n, a in lstm.items()},
+        "integers": {n: a.to(torch.int32) for n, a in lstm.items()},
+        "unread": {n: a.to_sparse() for n, a in lstm.items()},
+        "texts": lstm | {"__metadata__": torch.ones(2)},
+        "dots": lstm | {"a..b.": torch.ones(2)},
+        "slash": lstm | {"a/b": torch.ones(2)},
+        "dot": lstm | {".": torch.ones(2)},
         "climbs": {f"../x/{n}": a for n, a in lstm.items()},
     }
     for name, tensors in held.items():

@@ -1,8 +1,10 @@
 """Files: safetensors without torch, torch state dicts, and what can be wrong."""
 
 import gzip
+import io
 import os
 import pickle
+from typing import Any
 
 import jax
 import numpy as np
@@ -12,6 +14,7 @@ import torch
 import lstm_jax
 import parity
 from parity.files.formats import names_read, one_of
+from parity.files.kinds import safetensors
 from tests.parity.frameworks.test_convert import assert_same_bits
 
 MODULE = torch.nn.LSTM(5, 4, 2, bidirectional=True, proj_size=2)
@@ -174,3 +177,55 @@ def test_a_type_that_safetensors_has_not_is_refused(tmp_path):
         "written. Convert it first, or write another format."
     )
     assert not path.exists()
+
+
+def refusal_of(error, tensors, path):
+    with pytest.raises(error) as caught:
+        parity.write_tensors(tensors, path)
+    return str(caught.value)
+
+
+def test_what_nobody_could_read_replaces_no_good_file(tmp_path):
+    path = tmp_path / "a.safetensors"
+    parity.write_tensors({"x": np.ones(3)}, path)
+    before = path.read_bytes()
+    assert refusal_of(ValueError, {"__metadata__": np.ones(3)}, path) == (
+        "'__metadata__' must not be the name of a tensor: safetensors keeps its texts "
+        "there. Rename it first, or write another format."
+    )
+    assert refusal_of(ValueError, {"1": np.ones(3), 1: np.zeros(3)}, path) == (
+        "write_tensors: '1' must be the name of one tensor: a file has texts as names, "
+        "and two of yours are this one. Rename one."
+    )
+    assert path.read_bytes() == before
+    assert [one.name for one in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+@pytest.mark.parametrize("changed", [b"\0" * 24, b"\0"])
+def test_what_is_read_back_otherwise_takes_no_place(changed, tmp_path, monkeypatch):
+    path = tmp_path / "a.safetensors"
+    monkeypatch.setattr(safetensors, "bytes_of", lambda _: changed)
+    assert refusal_of(OSError, {"x": np.ones(3)}, path) == (
+        f"write_tensors: {path} was not read back as it was written, so it was not "
+        "made. Is the disk whole?"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    path = tmp_path / "no" / "a.safetensors"
+    assert refusal_of(FileNotFoundError, {"x": np.ones(3)}, path) == (
+        f"write_tensors: {path.parent} must be a directory: a.safetensors is to be "
+        "written there. Make it first, or give another place."
+    )
+
+
+@pytest.mark.usefixtures("no_jaxtyping")
+def test_only_a_path_is_read():
+    file: Any = io.BytesIO(b"x")
+    with pytest.raises(TypeError) as caught:
+        _ = parity.read_tensors(file)
+    assert str(caught.value) == (
+        "read_tensors: path must be the path of a file, not BytesIO: the file is "
+        "mapped. Write it to a file first."
+    )

@@ -122,8 +122,8 @@ SAID = {
         "directory."
     ),
     "indexes-index-13.json": (
-        "{dir}/none.safetensors: there is no such file. Check the path; quote "
-        "it if it has spaces."
+        "{} must have 'none.safetensors' beside it: it is an index, and the tensors "
+        "are there. Fetch these files, too."
     ),
     "indexes-index-text-0.json": (
         "{} cannot be read as an index of several files: its JSON has no "
