@@ -40,12 +40,18 @@ def write(
     In a folder that is there already, the two files are replaced one after the other,
     and the other sections of the config are kept.
     """
+    if not os.fspath(path):
+        raise ValueError(
+            f"{where}: path='' must be a folder, or a file that ends in {SUFFIX}: it "
+            "is empty. Use '.' for the working directory."
+        )
     path = Path(path)
     plain = {name: _plain(where, name, value) for name, value in options.items()}
     held = {name: value for name, value in plain.items() if value is not None}
     config = {"format": FORMAT, "class": kind, "options": held}
     tensors = dict(params)
-    if path.suffix == SUFFIX:
+    if path.suffix.lower() == SUFFIX:
+        path.parent.mkdir(parents=True, exist_ok=True)
         _write_weights(path, tensors, {"config": json.dumps(config)})
     elif path.exists():
         config = _others(where, path) | config
@@ -78,6 +84,12 @@ def _others(where: str, path: Path) -> dict[str, Any]:
             "module is two files, or one. Use another path."
         )
     if not (path / CONFIG).exists():
+        if (path / WEIGHTS).exists():
+            raise ValueError(
+                f"{where}: path={str(path)!r} must hold no {WEIGHTS} of another "
+                f"program: there is no {CONFIG} beside it, and it would be "
+                "overwritten. Use another folder."
+            )
         return {}
     config = _parse(where, path / CONFIG, _text_of(where, path / CONFIG))
     if not {"format", "class", "options"} <= set(config):
@@ -135,9 +147,15 @@ def read(
     config = weights.parent / CONFIG
     for needed in (weights, config) if path.is_dir() else (weights,):
         if not needed.is_file():
+            cure = "Use save_pretrained."
+            if needed == config:
+                cure = (
+                    "Use from_params on what safetensors.flax.load_file returns of "
+                    f"{WEIGHTS}."
+                )
             raise FileNotFoundError(
                 f"{where}: {str(needed)!r} must be there: a module is a folder with "
-                f"{CONFIG} and {WEIGHTS}, or one {SUFFIX} file. Use save_pretrained."
+                f"{CONFIG} and {WEIGHTS}, or one {SUFFIX} file. {cure}"
             )
     lone = weights.name != WEIGHTS or not config.is_file()
     text = _metadata(where, weights) if lone else _text_of(where, config)
@@ -219,9 +237,24 @@ def _options(where: str, path: Path, config: dict, kind: str) -> dict[str, Any]:
 
 def _load(where: str, path: Path) -> dict[str, Array]:
     try:
+        _refuse_rounding(where, path)
         return load_file(path)
     except (SafetensorError, KeyError, TypeError) as error:
         raise ValueError(f"{where}: {_not_ours(path, str(error))}") from None
+
+
+def _refuse_rounding(where: str, path: Path) -> None:
+    """Refuse tensors of 64 bits that JAX would round without a word."""
+    with safe_open(path, framework="flax") as file:
+        names = list(file.keys())
+        types = {name: file.get_slice(name).get_dtype() for name in names}
+    wide = [name for name in types if types[name] == "F64"]
+    if wide and not jax.config.read("jax_enable_x64"):
+        raise ValueError(
+            f"{where}: {wide[0]} of {str(path)!r} must have at most 32 bits: "
+            "jax_enable_x64 is off and JAX would round it. Use "
+            "jax.config.update('jax_enable_x64', True)."
+        )
 
 
 def check_sizes(where: str, options: dict[str, Any], sizes: dict[str, Any]) -> dict:

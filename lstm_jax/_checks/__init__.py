@@ -42,9 +42,11 @@ from lstm_jax._checks.options import (
     precision as precision,
 )
 from lstm_jax._checks.params import (
+    check_exact as check_exact,
     check_params as check_params,
     check_step as check_step,
     read_cell_spec as read_cell_spec,
+    read_exact as read_exact,
     read_params as read_params,
     read_shaped as read_shaped,
     read_spec as read_spec,

@@ -31,6 +31,8 @@ def as_array(where: str, name: str, value: Any) -> Array:
         return as_array(where, name, value.__jax_array__())
     if not isinstance(value, np.generic) and not hasattr(value, "__array__"):
         cure = "Give one." if value is None else "Use jax.numpy.asarray."
+        if type(value).__name__ == "PackedSequence":
+            cure = "Use torch.nn.utils.rnn.pad_packed_sequence, for xs and lengths."
         raise TypeError(
             f"{where}: {name} must be an array, not {type(value).__name__}: it enters "
             f"the equations. {cure}"
@@ -52,6 +54,21 @@ def as_array(where: str, name: str, value: Any) -> Array:
             f"{where}: {name}.dtype={array.dtype} must be a type of numbers: it enters "
             f"the equations. Use {name}.astype('float32')."
         ) from None
+
+
+def refuse_rounding(where: str, name: str, value: Any) -> None:
+    """Refuse an array of 64 bits that JAX would round without a word."""
+    if hasattr(value, "__jax_array__"):
+        value = value.__jax_array__()
+    found = str(getattr(value, "dtype", "")).removeprefix("torch.")
+    if isinstance(value, jax.Array) or found != "float64":
+        return
+    if not jax.config.read("jax_enable_x64"):
+        raise ValueError(
+            f"{where}: {name}.dtype=float64 must have at most 32 bits: jax_enable_x64 "
+            "is off and JAX would round it. Use jax.config.update('jax_enable_x64', "
+            "True), or .astype('float32') on each array."
+        )
 
 
 def _first_sentence(error: Exception) -> str:
@@ -156,6 +173,11 @@ def check_input(where: str, x: Any, spec: LSTMSpec) -> Array:
 
 def check_lengths(where: str, lengths: Any, batch: tuple, steps: Any) -> Array:
     """Integer lengths of the batch's shape, within 0 and T where they are known."""
+    if isinstance(lengths, int) and batch:
+        raise TypeError(
+            f"{where}: lengths must be an array {batch}, not {type(lengths).__name__}: "
+            f"each sequence has its own. Use jax.numpy.full({batch}, {lengths})."
+        )
     lengths = as_array(where, "lengths", lengths)
     if lengths.dtype == jnp.bool_:
         raise TypeError(

@@ -1,19 +1,33 @@
 """Parameters: keys and shapes, everything wrong listed at once and sorted."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from jaxtyping import Array
 
-from lstm_jax._checks.arrays import check_input, check_state, floating
+from lstm_jax._checks.arrays import check_input, check_state, floating, refuse_rounding
 from lstm_jax._types import LayerParams, LSTMSpec, LSTMState, ParamKey
 
+# The parts of a weight under weight norm, pruning or dropout.
+_IN_PARTS = re.compile(r"(^|\.)parametrizations\.|(_l\d+|_reverse)_(g|v|orig|raw)$")
 _REQUIRED = ("weight_ih", "weight_hh")
 
 
 def read_params(where: str, params: Any) -> dict[str, Array]:
     """A flat mapping of torch's names to arrays."""
+    return _arrays(where, _named(where, params))
+
+
+def read_exact(where: str, params: Any) -> dict[str, Array]:
+    """The same, of arrays that keep their type in JAX: they are kept, not only used."""
     named = _named(where, params)
+    for name, value in named.items():
+        refuse_rounding(where, name, value)
+    return _arrays(where, named)
+
+
+def _arrays(where: str, named: Mapping[str, Any]) -> dict[str, Array]:
     return {name: floating(where, name, value) for name, value in named.items()}
 
 
@@ -94,6 +108,13 @@ def _unnumbered(where: str, params: Mapping[str, Any]) -> LSTMSpec:
     except ValueError as error:
         said = str(error).replace("_l0", "")
         raise ValueError(said.replace("torch.nn.LSTM", "torch.nn.LSTMCell")) from None
+
+
+def check_exact(
+    where: str, params: Any, expected: Mapping[str, tuple]
+) -> dict[str, Array]:
+    """Parameters of exactly these keys and shapes, which keep their types."""
+    return check_params(where, read_exact(where, params), expected)
 
 
 def check_params(
@@ -206,12 +227,27 @@ def refuse_keys(where: str, found: Iterable[str], expected: Iterable[str]) -> No
         for required in ("weight_ih_l0", "weight_ih")
         if key.endswith(required) and key != required
     )
-    cure = (
-        f"Take its part with parity.from_torch(state_dict, prefix={prefixes[0]!r})."
-        if prefixes
-        else f"Give the keys of one {_owner(expected)}, no more and no less."
-    )
+    cure = _cure_of_keys(unused, expected)
+    if prefixes and not any(map(_IN_PARTS.search, unused)):
+        cure = (
+            f"Take its part with parity.from_torch(state_dict, prefix={prefixes[0]!r})."
+        )
     raise ValueError(f"{where}: {'; '.join(parts)}. {cure}")
+
+
+def _cure_of_keys(unused: Collection[str], expected: Iterable[str]) -> str:
+    """What to give in place of these keys."""
+    owner = _owner(expected)
+    if owner == "torch.nn.LSTM":
+        if any(map(_IN_PARTS.search, unused)):
+            return (
+                "Some weights are stored in parts: use "
+                "parity.find_lstms(state_dict)[0].params, or "
+                "parity.from_torch(state_dict)."
+            )
+        if set(_REQUIRED) <= set(unused):
+            return "Use LSTMCell for the weights of a cell."
+    return f"Give the keys of one {owner}, no more and no less."
 
 
 def _owner(expected: Iterable[str]) -> str:

@@ -21,7 +21,7 @@ from lstm_jax._types import (
 )
 from lstm_jax.call import zero_state
 from lstm_jax.init import Sizes, make_spec
-from lstm_jax.linen.params import checked, declare, dtype_of, save
+from lstm_jax.linen.params import bound, checked, declare, dtype_of, save
 from lstm_jax.stack import cell_step
 
 _SIZES = "input_size hidden_size bias"
@@ -77,13 +77,14 @@ class LSTMCell(RNNCellBase):
                 `precision`.
 
         Raises:
-            ValueError: If the keys and shapes are not those of one cell.
+            ValueError: If the keys and shapes are not those of one cell, or JAX
+                would round an array: float64 while `jax_enable_x64` is off.
             TypeError: If a value is not a floating array, or an option is unknown.
         """
         where = f"linen.{cls.__name__}.from_params"
         known = "dtype param_dtype precision name parent"
         _checks.check_known(where, options, known)
-        arrays = _checks.read_params(where, params)
+        arrays = _checks.read_exact(where, params)
         spec = _checks.read_cell_spec(where, arrays)
         sizes = (spec.input_size, spec.hidden_size, spec.bias)
         _ = options.setdefault("param_dtype", dtype_of(arrays))
@@ -124,7 +125,7 @@ class LSTMCell(RNNCellBase):
 
         Raises:
             ValueError: If the variables are not this module's, or the folder holds a
-                config of another program.
+                config or weights of another program.
             TypeError: If an option has no name, such as a backend with options.
         """
         where = "linen.LSTMCell.save_pretrained"
@@ -168,7 +169,7 @@ class LSTMCell(RNNCellBase):
         """
         return cell_step(
             "linen.LSTMCell",
-            self._params,
+            bound(self),
             x,
             state,
             dtype=self.dtype,

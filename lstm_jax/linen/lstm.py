@@ -26,7 +26,7 @@ from lstm_jax._types import (
 from lstm_jax.backends import Backend
 from lstm_jax.call import zero_state
 from lstm_jax.init import Sizes, make_spec
-from lstm_jax.linen.params import checked, declare, dtype_of, save
+from lstm_jax.linen.params import bound, checked, declare, dtype_of, save
 from lstm_jax.stack import lstm, time_step
 
 _OPTIONS = "dtype precision variational remat truncate backend"
@@ -103,13 +103,14 @@ class LSTM(linen.Module):
                 `precision`, `remat`, `truncate`, `backend`.
 
         Raises:
-            ValueError: If the keys and shapes are not those of one LSTM.
+            ValueError: If the keys and shapes are not those of one LSTM, or JAX
+                would round an array: float64 while `jax_enable_x64` is off.
             TypeError: If a value is not a floating array, or an option is unknown.
         """
         where = f"linen.{cls.__name__}.from_params"
         known = f"batch_first dropout deterministic param_dtype {_OPTIONS}"
         _checks.check_known(where, options, f"{known} name parent")
-        arrays = _checks.read_params(where, params)
+        arrays = _checks.read_exact(where, params)
         sizes = _checks.read_spec(where, arrays).constructor_arguments()
         _ = options.setdefault("param_dtype", dtype_of(arrays))
         return cls(**sizes, **options)
@@ -148,10 +149,11 @@ class LSTM(linen.Module):
 
         Raises:
             ValueError: If the variables are not this module's, or the folder holds a
-                config of another program.
+                config or weights of another program.
             TypeError: If an option has no name, such as a backend with options.
         """
         where = "linen.LSTM.save_pretrained"
+        _checks.check_rate(where, self.dropout)
         params = checked(where, variables, self.spec, "")
         save(self, path, _SAVED, params)
 
@@ -167,6 +169,7 @@ class LSTM(linen.Module):
 
     def setup(self) -> None:
         """Declare the parameters."""
+        _checks.check_rate("linen.LSTM", self.dropout)
         self._params = declare(self, self.spec, "")
 
     def __call__(
@@ -198,6 +201,7 @@ class LSTM(linen.Module):
             ValueError: If shapes do not fit, or dropout has no key.
             TypeError: If an argument is not an array of the right kind.
         """
+        params = bound(self)
         fixed = self.deterministic if deterministic is None else deterministic
         active = not fixed and self.dropout > 0 and self.num_layers > 1
         if active and not (self.has_rng("dropout") or self.has_rng("params")):
@@ -207,7 +211,7 @@ class LSTM(linen.Module):
                 "deterministic=True to evaluate."
             )
         return lstm(
-            self._params,
+            params,
             xs,
             state,
             lengths=lengths,
@@ -245,7 +249,7 @@ class LSTM(linen.Module):
             TypeError: If an argument is not an array of the right kind.
         """
         states = States(state, reset_state)  # type: ignore[arg-type]
-        call = partial(time_step, "linen.LSTM.step", self.spec, self._params)
+        call = partial(time_step, "linen.LSTM.step", self.spec, bound(self))
         return call(x, states, reset, **self._options())
 
     @linen.nowrap

@@ -34,6 +34,22 @@ def declare(module: Any, spec: LSTMSpec, suffix: str) -> dict[str, AnyArray]:
     }
 
 
+def bound(module: Any) -> Mapping[str, AnyArray]:
+    """The parameters of a module that is applied to its variables.
+
+    Raises:
+        ValueError: If it is called by itself.
+    """
+    if module.scope is None:
+        kind = f"linen.{type(module).__name__}"
+        raise ValueError(
+            f"{kind}: the module must be bound to its variables: a linen module holds "
+            "none itself. Use module.apply(variables, ...), with "
+            "variables = module.init(key, ...)."
+        )
+    return module._params
+
+
 def checked(
     where: str, variables: Mapping[str, Any], spec: LSTMSpec, suffix: str
 ) -> dict[str, Array]:

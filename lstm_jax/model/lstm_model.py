@@ -134,12 +134,13 @@ class LSTMModel(Sized, Saved):
                 `precision`.
 
         Raises:
-            ValueError: If the keys and shapes are not those of one model.
+            ValueError: If the keys and shapes are not those of one model, or JAX
+                would round an array: float64 while `jax_enable_x64` is off.
             TypeError: If a value is not a floating array, or an option is unknown.
         """
         where = f"{cls.__name__}.from_params"
         _checks.check_known(where, options, _OPTIONS)
-        arrays = _checks.read_params(where, params)
+        arrays = _checks.read_exact(where, params)
         make = partial(cls, **cls._sizes_of(where, arrays), **options)
         module = nnx.eval_shape(lambda: make(rngs=nnx.Rngs(0)))
         module.load_params(arrays)
@@ -166,15 +167,16 @@ class LSTMModel(Sized, Saved):
         return self.lstm.dropout
 
     def load_params(self, params: Mapping[str, AnyArray]) -> None:
-        """Replace every parameter, in the types given.
+        """Replace every parameter, in the types given: the module takes these types.
 
         Raises:
-            ValueError: If a key is missing or not used, or a shape differs. Nothing is
+            ValueError: If a key is missing or not used, a shape differs, or JAX would
+                round an array: float64 while `jax_enable_x64` is off. Nothing is
                 replaced then.
             TypeError: If a value is not a floating array.
         """
         where = f"{type(self).__name__}.load_params"
-        arrays = _checks.check_params(where, params, self.shapes())
+        arrays = _checks.check_exact(where, params, self.shapes())
         for prefix, part in self._parts().items():
             part.load_params(_under(prefix, arrays))
 

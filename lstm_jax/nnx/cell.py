@@ -83,12 +83,13 @@ class LSTMCell(SizedCell, Saved, RNNCellBase):
             **options: `dtype`, `precision`.
 
         Raises:
-            ValueError: If the keys and shapes are not those of one cell.
+            ValueError: If the keys and shapes are not those of one cell, or JAX
+                would round an array: float64 while `jax_enable_x64` is off.
             TypeError: If a value is not a floating array, or an option is unknown.
         """
         where = f"{cls.__name__}.from_params"
         _checks.check_known(where, options, "dtype precision")
-        arrays = _checks.read_params(where, params)
+        arrays = _checks.read_exact(where, params)
         spec = _checks.read_cell_spec(where, arrays)
         sizes = (spec.input_size, spec.hidden_size, spec.bias)
         module = nnx.eval_shape(lambda: cls(*sizes, **options, rngs=nnx.Rngs(0)))

@@ -129,13 +129,14 @@ class LSTM(Sized, Saved):
                 `dtype`, `precision`, `remat`, `truncate`, `backend`.
 
         Raises:
-            ValueError: If the keys and shapes are not those of one LSTM.
+            ValueError: If the keys and shapes are not those of one LSTM, or JAX
+                would round an array: float64 while `jax_enable_x64` is off.
             TypeError: If a value is not a floating array, or an option is unknown.
         """
         where = f"{cls.__name__}.from_params"
         known = f"batch_first dropout deterministic {_OPTIONS}"
         _checks.check_known(where, options, known)
-        arrays = _checks.read_params(where, params)
+        arrays = _checks.read_exact(where, params)
         spec = _checks.read_spec(where, arrays)
         make = partial(cls, **spec.constructor_arguments(), **options)
         module = nnx.eval_shape(lambda: make(rngs=nnx.Rngs(0)))

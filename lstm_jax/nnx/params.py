@@ -97,15 +97,16 @@ class WithParams(nnx.Module):
         return next(iter(self.params().values())).dtype
 
     def load_params(self, params: Mapping[str, AnyArray]) -> None:
-        """Replace every parameter, in the types given.
+        """Replace every parameter, in the types given: the module takes these types.
 
         Raises:
-            ValueError: If a key is missing or not used, or a shape differs. Nothing is
-                replaced then. (`nnx.update` would accept both.)
+            ValueError: If a key is missing or not used, a shape differs, or JAX would
+                round an array: float64 while `jax_enable_x64` is off. Nothing is
+                replaced then. (`nnx.update` would accept all of it.)
             TypeError: If a value is not a floating array.
         """
         where = f"{type(self).__name__}.load_params"
-        self._set(_checks.check_params(where, params, self.shapes()))
+        self._set(_checks.check_exact(where, params, self.shapes()))
 
     def _set(self, params: Mapping[str, Array]) -> None:
         for name, array in params.items():
@@ -146,7 +147,7 @@ class Saved(WithParams):
             path: A folder; or a file, where it ends in `.safetensors`.
 
         Raises:
-            ValueError: If the folder holds a config of another program.
+            ValueError: If the folder holds a config or weights of another program.
             TypeError: If an option has no name, such as a backend with options.
         """
         where, kind = f"{type(self).__name__}.save_pretrained", _kind(type(self))

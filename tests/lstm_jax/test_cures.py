@@ -108,6 +108,7 @@ CURES: dict[str, Callable[[], Any]] = {
     "Give the keys of one LSTMModel, no more and no less.": lambda: (
         LSTMModel.from_params(MODEL)
     ),
+    "Use LSTMCell for the weights of a cell.": lambda: LSTMCell.from_params(CELL),
     "Check that the weights are one LSTM's, in torch's layout.": with_lstm(),
     "Give one.": with_lstm(PARAMS | {"bias_ih_l0": PARAMS["bias_ih_l0"]}),
     "Use jax.numpy.asarray.": with_lstm(xs=jnp.asarray([[1.0] * 5])),

@@ -170,7 +170,7 @@ MODELS: list[Row] = [
     (
         lambda: LSTMModel.from_params(without(MODEL, "lstm.weight_hh_l0")),
         ValueError,
-        f"LSTMModel.from_params: missing 'weight_hh_l0'. {ONE_LSTM}",
+        f"LSTMModel.from_params: missing 'weight_hh_l0'. {ONE_MODEL}",
     ),
     (
         lambda: LSTMModel.from_params(MODEL | {"fc.weight": jnp.ones((4, 2))}),

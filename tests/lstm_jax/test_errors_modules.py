@@ -7,6 +7,7 @@ from lstm_jax import (
     LSTM,
 )
 from tests.given.wrong import (
+    A_CELL,
     BOTH,
     CELL,
     DRAWN,
@@ -151,7 +152,7 @@ MODULES: list[Row] = [
         ValueError,
         (
             "LSTM.from_params: missing 'weight_hh_l0', 'weight_ih_l0'; "
-            f"not used: {quoted(CELL)}. {ONE_LSTM}"
+            f"not used: {quoted(CELL)}. {A_CELL}"
         ),
     ),
     (

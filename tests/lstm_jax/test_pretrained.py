@@ -287,11 +287,14 @@ def test_a_file_that_is_no_safetensors_is_refused(data: bytes, tmp_path: Path) -
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     PLAIN.save_pretrained(tmp_path / "folder")
     (tmp_path / "folder" / "config.json").unlink()
-    for place in ("folder/config.json", "none"):
+    lone = "Use from_params on what safetensors.flax.load_file returns of "
+    cures = {"none": "Use save_pretrained."}
+    cures["folder/config.json"] = f"{lone}model.safetensors."
+    for place, cure in cures.items():
         said = (
             f"LSTM.from_pretrained: {str(tmp_path / place)!r} must be there: a module "
             "is a folder with config.json and model.safetensors, or one .safetensors "
-            "file. Use save_pretrained."
+            f"file. {cure}"
         )
         given = tmp_path / place.partition("/")[0]
         row = (lambda given=given: LSTM.from_pretrained(given), FileNotFoundError, said)
