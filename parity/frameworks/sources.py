@@ -4,6 +4,8 @@ import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from flax import nnx
+
 from parity.names.keys import flat, key_of, other_than_lstm, with_article
 from parity.names.prefixes import (
     listed,
@@ -29,6 +31,12 @@ def tensors_of(where: str, source: Any) -> dict[str, Any]:
     """
     if callable(getattr(source, "params", None)):
         return dict(source.params())
+    if isinstance(source, nnx.Module):
+        raise TypeError(
+            f"{where}: source must be a module of torch, or a mapping of names to "
+            f"arrays, not {type(source).__name__}: weights are read from it. Use "
+            "flax.nnx.state(module)."
+        )
     check_module(where, source)
     tensors = dict(source.state_dict())
     for path, module in source.named_modules():
@@ -64,6 +72,26 @@ def _way_out(where: str, source: Any) -> tuple[str, str]:
     is_path = isinstance(source, str) or hasattr(source, "__fspath__")
     cure = "Use parity.read_tensors(path)." if is_path else "Give one of these."
     return "weights are read from it", cure
+
+
+def check_forward(where: str, module: Any) -> None:
+    """Refuse a subclass of torch's LSTM that computes something else, or may.
+
+    Raises:
+        TypeError: If the class has a `forward` of its own.
+    """
+    import torch
+
+    from parity.frameworks.twin import LSTMModel
+
+    for kind in (torch.nn.LSTM, torch.nn.LSTMCell, LSTMModel):
+        own = type(module).forward if isinstance(module, kind) else kind.forward
+        if own is not kind.forward:
+            raise TypeError(
+                f"{where}: module must run {kind.__name__}'s own forward: "
+                f"{type(module).__name__} has another, which is no weight. Use "
+                f"{where}(module.state_dict()) for its weights alone."
+            )
 
 
 def _computed(module: Any) -> Iterator[tuple[str, Any]]:
@@ -111,6 +139,11 @@ def _no_lstm(where: str, prefix: str, module: Any, inside: list[str]) -> Excepti
     """The error for a module that is no LSTM, or none at all."""
     import torch
 
+    if isinstance(module, torch.jit.ScriptModule) and not inside:
+        return TypeError(
+            f"{where}: source must be a module that is not scripted: what a scripted "
+            "one runs is in its code. Use its state_dict()."
+        )
     what = "no module" if module is None else type(module).__name__
     why, cure = f"the source has {listed(inside)}", "Use one of these as the prefix."
     if not inside:
@@ -174,7 +207,8 @@ def _place(where: str, prefix: str, names: Mapping[str, Any]) -> str:
     if not found or not names:
         starts = layers or prefixes_of(names)[1:]
         has = f"an LSTM at {listed(layers)}" if layers else listed(starts or names)
-        cure = "Use one of these." if starts else "Leave the prefix out."
+        cure = "Leave the prefix out." if prefix else "Give one with weights."
+        cure = "Use one of these." if starts else cure
         raise ValueError(
             f"{where}: {prefix=} must be where a part of the state dict starts: it has "
             f"{has}. {cure}"

@@ -1,12 +1,15 @@
 """What `check` is given, each thing checked: weights, inputs, sizes and masks."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
+import lstm_jax
 from lstm_jax import LSTMSpec
 from parity.arrays import numpy_of
 from parity.judge import tolerance
@@ -86,10 +89,57 @@ def refuse_negative(name: str, value: int) -> None:
         )
 
 
+def check_same_sizes(spec: LSTMSpec, params: dict[str, Array]) -> None:
+    """Refuse weights for JAX that are of another LSTM than the right ones."""
+    found = replace(lstm_jax.spec_of(params), bias=spec.bias).constructor_arguments()
+    wanted = spec.constructor_arguments()
+    other = [name for name in wanted if found[name] != wanted[name]]
+    if other:
+        listed = ", ".join(f"{name}={found[name]}" for name in other)
+        right = ", ".join(f"{name}={wanted[name]}" for name in other)
+        raise ValueError(
+            f"check: {listed} of params must be {right}: these are the sizes of "
+            "module. Give weights that were made of its own."
+        )
+
+
+def checked_device(device: Any) -> Any:
+    """A device of JAX, which may be given by its kind."""
+    if device is None or isinstance(device, jax.Device):
+        return device
+    try:
+        return jax.devices(device)[0]
+    except (RuntimeError, TypeError):
+        kinds = sorted({one.platform for one in jax.devices()})
+        raise ValueError(
+            f"check: {device=} must be a device, or a kind that jax has here: it has "
+            f"{', '.join(kinds)}. Use one of these."
+        ) from None
+
+
+def check_precision(precision: Any) -> None:
+    """Refuse a precision that jax does not know."""
+    try:
+        with jax.default_matmul_precision(precision):
+            pass
+    except (ValueError, TypeError):
+        raise ValueError(
+            f"check: {precision=} must be one that jax knows: its products run in it. "
+            "Use 'highest', 'high' or 'default'."
+        ) from None
+
+
 def checked_masks(
     spec: LSTMSpec, lengths: bool, resets: bool, reset_state: bool
 ) -> dict[str, bool]:
     """Which masks are drawn."""
+    asked = {"lengths": lengths, "resets": resets, "reset_state": reset_state}
+    for name, value in asked.items():
+        if not isinstance(value, (bool, np.bool_)):
+            raise TypeError(
+                f"check: {name} must be True or False, not {type(value).__name__}: the "
+                f"masks are drawn. Use {name}=True."
+            )
     if resets and spec.bidirectional:
         raise ValueError(
             "check: resets=True must not be asked of a bidirectional LSTM: its reverse "
@@ -100,13 +150,21 @@ def checked_masks(
             "check: reset_state=True must come with resets: it is the state after one. "
             "Use resets=True."
         )
-    return {"lengths": lengths, "resets": resets, "reset_state": reset_state}
+    return asked
 
 
 def checked_inputs(xs: Any, spec: LSTMSpec, dtype: str) -> Array | None:
     """The inputs, if any, as a finite array of the type that is checked."""
     if xs is None:
         return None
+    if not hasattr(xs, "shape"):
+        cure = "Use numpy.asarray."
+        if type(xs).__name__ == "PackedSequence":
+            cure = "Use torch.nn.utils.rnn.pad_packed_sequence(xs)[0]."
+        raise TypeError(
+            f"check: xs must be an array (T, *B, {spec.input_size}), not "
+            f"{type(xs).__name__}: it is given to both. {cure}"
+        )
     shape = np.shape(xs)
     if len(shape) < 2 or shape[-1] != spec.input_size:
         raise ValueError(
@@ -120,7 +178,7 @@ def checked_inputs(xs: Any, spec: LSTMSpec, dtype: str) -> Array | None:
             f"memory, all there is: every step is kept, and the check needs "
             f"{needed / 2**30:.1f} GiB. Give fewer steps or rows."
         )
-    return finite("xs", xs, dtype, "Give numbers in the range of the type.")
+    return finite("xs", xs, dtype, _OF_INPUTS)
 
 
 def _bytes_needed(shape: tuple[int, ...], spec: LSTMSpec, dtype: str) -> float:
@@ -132,15 +190,20 @@ def _bytes_needed(shape: tuple[int, ...], spec: LSTMSpec, dtype: str) -> float:
     return rows * (1 + tolerance.NOISE_RUNS) * wide * (kept + sets)
 
 
+# What to do where numbers are not of a floating type, and where some are not finite.
+_OF_WEIGHTS = ("Convert a quantised model back first.", "Repair the weights first.")
+_OF_INPUTS = ("Use xs.astype('float32').", "Give numbers in the range of the type.")
+
+
 def finite(
-    name: str, value: Any, dtype: str, cure: str = "Repair the weights first."
+    name: str, value: Any, dtype: str, cures: tuple[str, str] = _OF_WEIGHTS
 ) -> Array:
     """A weight, or the inputs, as a finite array of the type that is checked."""
     array = numpy_of(name, value, "check")
     if not jnp.issubdtype(array.dtype, jnp.floating):
         raise TypeError(
             f"check: {name}.dtype={array.dtype} must be a floating type: the equations "
-            "are real. Convert a quantised model back first."
+            f"are real. {cures[0]}"
         )
     with np.errstate(over="ignore"):  # what overflows is refused below
         array = array.astype(jnp.dtype(dtype))
@@ -148,6 +211,6 @@ def finite(
     if len(wrong):
         raise ValueError(
             f"check: {name} must be finite: it holds {len(wrong)} values that are not, "
-            f"the first at {wrong[0].tolist()}. {cure}"
+            f"the first at {wrong[0].tolist()}. {cures[1]}"
         )
     return array

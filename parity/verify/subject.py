@@ -8,7 +8,7 @@ from flax import nnx
 import lstm_jax
 from lstm_jax import LSTMSpec
 from parity.convert.find import survey
-from parity.frameworks.sources import tensors_of
+from parity.frameworks.sources import check_forward, tensors_of
 from parity.names.keys import other_than_lstm, with_article
 from parity.names.stored import plain, refusal
 from parity.show import printable
@@ -37,6 +37,8 @@ def _held(module: Any) -> Mapping[str, Any] | None:
         named = hasattr(module, "named_modules")
         if not named and not callable(getattr(module, "params", None)):
             return None
+        if named:
+            check_forward("check", module)
         module = tensors_of("check", module)
     whole = plain(module)
     if whole.refused:

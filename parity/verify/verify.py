@@ -93,7 +93,7 @@ def check(
             rounded to it first. The cell is at least float32.
         seed: Of inputs and cotangents.
         precision: Of JAX's products; anything below "highest" may round them.
-        device: The JAX device; None means the default one.
+        device: The JAX device, or its kind; None means the default one.
         tell: Called while it runs with what is being done and the share of it that is
             done, such as `("the oracle", 0.4)`.
 
@@ -108,8 +108,8 @@ def check(
         any do; last the first wrong place.
 
     Raises:
-        TypeError: If `module` is none of these.
-        ValueError: If weights, `xs` or `dtype` do not fit.
+        TypeError: If `module` is none of these, or has a `forward` of its own.
+        ValueError: If weights, `xs`, `dtype`, `device` or `precision` do not fit.
 
     Example:
         >>> params = lstm_jax.init_params(jax.random.key(0), 3, 4)
@@ -121,6 +121,8 @@ def check(
         The state before is ignored: hand it to the first step.
     """
     given.check_dtype(dtype)
+    device = given.checked_device(device)
+    given.check_precision(precision)
     whole = models.model_in(module)
     if whole is not None:
         conditions = Conditions(run=run, precision=precision, device=device)
@@ -130,6 +132,8 @@ def check(
     right = given.checked_weights(module, dtype)
     ours = right if params is None else given.checked_weights(params, dtype)
     spec = lstm_jax.spec_of(right)
+    if run is lstm_jax.lstm:
+        given.check_same_sizes(spec, ours)
     xs = given.checked_inputs(xs, spec, dtype)
     sizes = given.checked_sizes(xs, steps, batch)
     given.refuse_negative("seed", seed)

@@ -14,7 +14,6 @@ from tests.given.wrong import (
     LAYOUT,
     MODEL,
     ONE_CELL,
-    ONE_LSTM,
     ONE_MODEL,
     OTHERS,
     PRODUCTS,

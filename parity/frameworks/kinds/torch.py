@@ -7,8 +7,9 @@ import lstm_jax
 from parity.arrays import numpy_of, tensor_of
 from parity.frameworks.framework import Derived, Outputs
 from parity.frameworks.portable import Kind, Portable, portable_of
-from parity.frameworks.sources import module_at, part_at, tensors_of
+from parity.frameworks.sources import check_forward, module_at, part_at, tensors_of
 from parity.machine import need_torch
+from parity.names.prefixes import check_prefix
 
 if TYPE_CHECKING:
     import torch
@@ -36,8 +37,8 @@ def from_torch(source: Any, *, prefix: str = "") -> Any:
         `dropout`; or a dict of JAX arrays.
 
     Raises:
-        TypeError: If the source is neither a module nor a mapping, or is a module of
-            another kind.
+        TypeError: If the source is neither a module nor a mapping, is a module of
+            another kind, or has a `forward` of its own.
         ValueError: If nothing is at `prefix`, several parts may be meant, a weight
             cannot be made of what is stored, or JAX would round a value.
 
@@ -50,10 +51,12 @@ def from_torch(source: Any, *, prefix: str = "") -> Any:
     References:
         flax#3746 asked for it.
     """
+    check_prefix(_WHERE, prefix)
     if isinstance(source, Mapping):
         params = part_at(_WHERE, source, prefix)
         return Portable(kind="mapping", params=params).given(_WHERE)
     place, module = module_at(_WHERE, source, prefix)
+    check_forward(_WHERE, module)
     kind, options = _conventions(module)
     params = part_at(_WHERE, tensors_of(_WHERE, source), place)
     return Portable(kind=kind, params=params, options=options).given(_WHERE)
@@ -160,4 +163,4 @@ def _loaded(module: Any, state_dict: Mapping[str, "torch.Tensor"]) -> Any:
 
 
 def _tensors(params: Mapping[str, Any]) -> dict[str, "torch.Tensor"]:
-    return {name: tensor_of(array) for name, array in params.items()}
+    return {n: tensor_of(numpy_of(n, a, "to_torch")) for n, a in params.items()}
