@@ -58,7 +58,7 @@ def as_array(where: str, name: str, value: Any) -> Array:
 
 def refuse_rounding(where: str, name: str, value: Any) -> None:
     """Refuse an array of 64 bits that JAX would round without a word."""
-    if hasattr(value, "__jax_array__"):
+    if not isinstance(value, jax.Array) and hasattr(value, "__jax_array__"):
         value = value.__jax_array__()
     found = str(getattr(value, "dtype", "")).removeprefix("torch.")
     if isinstance(value, jax.Array) or found != "float64":

@@ -227,7 +227,7 @@ def refuse_keys(where: str, found: Iterable[str], expected: Iterable[str]) -> No
         for required in ("weight_ih_l0", "weight_ih")
         if key.endswith(required) and key != required
     )
-    cure = _cure_of_keys(unused, expected)
+    cure = _cure_of_keys(unused, _owner(where, expected))
     if prefixes and not any(map(_IN_PARTS.search, unused)):
         cure = (
             f"Take its part with parity.from_torch(state_dict, prefix={prefixes[0]!r})."
@@ -235,9 +235,8 @@ def refuse_keys(where: str, found: Iterable[str], expected: Iterable[str]) -> No
     raise ValueError(f"{where}: {'; '.join(parts)}. {cure}")
 
 
-def _cure_of_keys(unused: Collection[str], expected: Iterable[str]) -> str:
+def _cure_of_keys(unused: Collection[str], owner: str) -> str:
     """What to give in place of these keys."""
-    owner = _owner(expected)
     if owner == "torch.nn.LSTM":
         if any(map(_IN_PARTS.search, unused)):
             return (
@@ -250,9 +249,9 @@ def _cure_of_keys(unused: Collection[str], expected: Iterable[str]) -> str:
     return f"Give the keys of one {owner}, no more and no less."
 
 
-def _owner(expected: Iterable[str]) -> str:
+def _owner(where: str, expected: Iterable[str]) -> str:
     """The class that has keys like these."""
-    if any(key.startswith("fc.") for key in expected):
+    if where.startswith("LSTMModel"):
         return "LSTMModel"
     cell = not any(LSTMSpec.parse_key(key) for key in expected)
     return "torch.nn.LSTMCell" if cell else "torch.nn.LSTM"

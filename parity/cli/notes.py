@@ -1,5 +1,6 @@
 """What a reader should know of LSTMs in a file, beside their sizes."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from parity.convert.found import Found
@@ -8,6 +9,8 @@ from parity.files.strict_json import parse_json
 from parity.show import printable
 
 _MOST_LINES = 10
+# A script's class has a number where the process had scripted one before.
+_STACK = re.compile(r"torch\.nn\.modules\.rnn\.(___torch_mangle_\d+\.)?LSTM$")
 # What a file does not hold, for each kind of module.
 _NOT_THERE = {
     "LSTM": "not in the file: batch_first and dropout, which are no weights. Give them "
@@ -34,7 +37,7 @@ def notes_on(lstms: Sequence[Found]) -> list[str]:
 
 def _is_stack(name: str) -> bool:
     """Whether a class that was not imported is torch's LSTM, by itself or scripted."""
-    return name.endswith("torch.nn.modules.rnn.LSTM")
+    return _STACK.search(name) is not None
 
 
 def some(lines: list[str], what: str) -> list[str]:

@@ -183,8 +183,8 @@ MODELS: list[Row] = [
         lambda: LSTMModel.from_params(MODEL, output_size=3),
         TypeError,
         (
-            "LSTMModel.from_params: options must be among dropout, deterministic, "
-            f"dtype, precision, not output_size: {OTHERS}"
+            "LSTMModel.from_params: options must be among outputs, activation, "
+            f"dropout, deterministic, dtype, precision, not output_size: {OTHERS}"
         ),
     ),
 ]

@@ -77,12 +77,13 @@ def test_the_options_of_a_whole_module_are_said_to_be_there(files, capsys):
     module = torch.nn.LSTM(3, 2, 2, batch_first=True, dropout=0.3)
     torch.save(module, "whole.pt")
     torch.jit.script(module).save("whole.jit")
+    torch.jit.script(torch.nn.LSTM(3, 2)).save("second.jit")
     said = (
         "not read: batch_first and dropout, which the module in the file has beside "
         "its weights. Give them to the module, as in LSTM.from_params(params, "
         "batch_first=True)\n"
     )
-    for name in ("whole.pt", "whole.jit"):
+    for name in ("whole.pt", "whole.jit", "second.jit"):
         assert main(["inspect", name]) == 0
         assert said in capsys.readouterr().out
     assert main(["convert", "whole.pt", "whole.npz"]) == 0
