@@ -9,10 +9,11 @@ SEED ?= $(shell date +%s)
 BIN := .venv/bin
 INSTALL := install --disable-pip-version-check --no-input --quiet
 PIP := $(BIN)/python -m pip $(INSTALL)
-# A file's tests share compiled programs, so a file stays with a worker; and one thread
-# of linear algebra in each, since more than there are cores wait for each other.
-RUN_TESTS = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(1)/python -m pytest -n 2 --dist loadfile
-PYTEST := $(call RUN_TESTS,$(BIN))
+# A file's tests share compiled programs, so a file stays with a worker; of the slow ones
+# a few files are long, so their tests are shared out. One thread of linear algebra in
+# each: more than there are cores wait for each other.
+RUN_TESTS = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(1)/python -m pytest -n 2
+PYTEST := $(call RUN_TESTS,$(BIN)) --dist loadfile
 
 help:
 	@echo 'make parity    every number and gradient against torch: a table, reports/parity.json'
@@ -46,7 +47,7 @@ test-all: test slow
 	@touch $@
 
 slow: .venv/installed-test .venv/installed-beatnet .venv/installed-peers
-	$(PYTEST) -m slow
+	$(call RUN_TESTS,$(BIN)) --dist worksteal -m slow
 
 # The newest jax and flax need Python 3.12 or later; torch is left out.
 NEWEST = $(shell for python in "$$(pyenv prefix 3.13.0 2>/dev/null)/bin/python" python3.13; \
@@ -65,7 +66,7 @@ newest-python:
 NEWEST_TESTS = tests/lstm_jax lstm_jax tests/parity/judge tests/parity/verify
 
 newest: .venv-newest/installed
-	$(call RUN_TESTS,.venv-newest/bin) -m 'not slow' $(NEWEST_TESTS)
+	$(call RUN_TESTS,.venv-newest/bin) --dist loadfile -m 'not slow' $(NEWEST_TESTS)
 	.venv-newest/bin/python -m parity --version
 
 lint: .venv/installed-test
