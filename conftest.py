@@ -3,6 +3,7 @@
 Imports neither `lstm_jax` nor `parity` on top: the jaxtyping hook must come first.
 """
 
+import gc
 import inspect
 import re
 from collections import Counter
@@ -17,6 +18,9 @@ SKIPS: Counter[str] = Counter()
 NO_TORCH = "torch is not installed"
 HAS_TORCH = find_spec("torch") is not None
 
+# JAX makes many small objects that live long: by default a seventh of the time of the
+# tests goes to looking through them for rubbish.
+gc.set_threshold(200_000, 50, 1000)
 # Tests of sharding need two devices, and JAX counts them when it starts.
 jax.config.update("jax_num_cpu_devices", 2)
 

@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from hypothesis import given, settings, strategies as st
 
 from lstm_jax import LSTM, linen, lstm
@@ -144,6 +145,7 @@ def test_every_gradient_is_the_oracles(drawn: Any) -> None:
     assert_exact(case, sides.of_oracle(problem), values)
 
 
+@pytest.mark.slow
 @given(api=APIS, drawn=DRAWN, cut=st.integers(1, 4 if WIDE else 1))
 def test_two_halves_are_the_whole(api: Any, drawn: Any, cut: int) -> None:
     case = case_of(drawn, bidirectional=False, lengths=False)
@@ -162,6 +164,7 @@ def test_two_halves_are_the_whole(api: Any, drawn: Any, cut: int) -> None:
         assert_same(case, (jnp.concatenate([head, tail]), state), whole)
 
 
+@pytest.mark.slow
 @given(api=APIS, drawn=DRAWN, data=st.data())
 def test_rows_stand_alone_and_batch_first_is_another_view(
     api: Any, drawn: Any, data: Any
@@ -192,6 +195,7 @@ def test_rows_stand_alone_and_batch_first_is_another_view(
         assert_same(case, found, expected)
 
 
+@pytest.mark.slow
 @given(drawn=DRAWN, data=st.data())
 def test_a_reset_is_a_new_sequence(drawn: Any, data: Any) -> None:
     case = case_of(drawn, bidirectional=False, lengths=False, resets=True)
