@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from lstm_jax import LayerParams, LSTMSpec
 from parity.frameworks.framework import Framework, Library, Outputs, Stream
+from parity.frameworks.layers import each_direction
 from parity.frameworks.layouts import Layout
 
 
@@ -32,16 +33,12 @@ def of_cell(name: str, layout: Layout, library: Library, cell: Cell) -> Framewor
         name=name,
         layout=layout,
         library=library,
-        store=partial(_each, cell.store),
-        load=partial(_each, cell.load),
+        store=partial(each_direction, cell.store),
+        load=partial(each_direction, cell.load),
         run=partial(_run_layers, cell),
         stream=cell.step
         and Stream(partial(_start_layers, cell), partial(_step_layers, cell.step)),
     )
-
-
-def _each(function: Callable[[Any], Any], layers: Any) -> list[tuple[Any, ...]]:
-    return [tuple(map(function, directions)) for directions in layers]
 
 
 def _run_layers(cell: Cell, layers: Any, xs: Any) -> Outputs:

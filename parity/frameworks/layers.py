@@ -1,6 +1,6 @@
 """An LSTM as every framework can be given it: a list of layers, with torch's arrays."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import lstm_jax
@@ -42,3 +42,8 @@ def params_of(layers: Layers) -> dict[str, Any]:
         for field, array in params._asdict().items()
         if array is not None
     }
+
+
+def each_direction(function: Callable[[Any], Any], layers: Any) -> list[Any]:
+    """A function of every direction of every layer, as layers are."""
+    return [tuple(map(function, directions)) for directions in layers]
