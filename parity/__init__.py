@@ -3,8 +3,15 @@
 from parity.convert.find import Found as Found, find_lstms as find_lstms
 from parity.files.kinds.safetensors import write_tensors as write_tensors
 from parity.files.read import read_tensors as read_tensors
+from parity.frameworks.kinds.cudnn import from_cudnn as from_cudnn, to_cudnn as to_cudnn
+from parity.frameworks.kinds.equinox import (
+    from_equinox as from_equinox,
+    to_equinox as to_equinox,
+)
 from parity.frameworks.kinds.flax_source import from_flax as from_flax
 from parity.frameworks.kinds.flax_target import to_flax as to_flax
+from parity.frameworks.kinds.haiku import from_haiku as from_haiku, to_haiku as to_haiku
+from parity.frameworks.kinds.mlx import from_mlx as from_mlx, to_mlx as to_mlx
 from parity.frameworks.kinds.torch import from_torch as from_torch, to_torch as to_torch
 from parity.frameworks.losses import losses as losses
 from parity.report.report import Report as Report, Row as Row

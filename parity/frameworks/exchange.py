@@ -6,6 +6,7 @@ from typing import Any
 
 import lstm_jax
 from parity.arrays import array_of
+from parity.frameworks.framework import Library
 from parity.frameworks.layers import Layers, params_of
 from parity.frameworks.losses import TARGETS, losses, refuse_losses
 from parity.frameworks.portable import Kind, Portable, portable_of
@@ -130,3 +131,26 @@ def flattened(where: str, source: Any) -> list[tuple[Any, ...]]:
 def _shape(found: Sequence[Sequence[Any]]) -> str:
     counts = ", ".join(str(len(directions)) for directions in found)
     return f"layers with {counts} directions" if found else "an empty list"
+
+
+def need(where: str, library: Library) -> None:
+    """Refuse to make what needs a library that is not installed.
+
+    Raises:
+        ModuleNotFoundError: With what to install.
+    """
+    if missing := library.missing():
+        raise ModuleNotFoundError(f"{where}: {missing}")
+
+
+def no_lstm(where: str, expected: str, source: Any) -> TypeError:
+    """The error for a source that is no LSTM of the framework."""
+    why, cure = "nothing else is read as an LSTM", "Give the LSTM of the model."
+    if type(source).__module__.startswith("torch"):
+        why, cure = "it is torch's", "Use parity.from_torch(module)."
+    elif type(source).__module__.startswith("lstm_jax"):
+        why, cure = "it is ours already", "Use it as it is."
+    return TypeError(
+        f"{where}: source must be {expected}, not {type(source).__name__}: {why}. "
+        f"{cure}"
+    )

@@ -2,7 +2,7 @@
 
 from parity.frameworks.cells import of_cell
 from parity.frameworks.framework import Framework, Library
-from parity.frameworks.kinds import cudnn, equinox, flax, haiku, keras, torch
+from parity.frameworks.kinds import cudnn, equinox, flax, haiku, keras, mlx, torch
 from parity.frameworks.layers import layers_of, params_of
 from parity.frameworks.layouts import LAYOUTS, Layout
 
@@ -28,9 +28,18 @@ _ROWS = (
         _FLAX,
         flax.nnx_cell("OptimizedLSTMCell"),
     ),
-    of_cell("haiku", haiku.HAIKU, Library("haiku", "dm-haiku"), haiku.CELL),
-    of_cell("equinox", equinox.EQUINOX, Library("equinox"), equinox.CELL),
+    of_cell("haiku", haiku.HAIKU, haiku.LIBRARY, haiku.CELL),
+    of_cell("equinox", equinox.EQUINOX, equinox.LIBRARY, equinox.CELL),
     of_cell("keras", keras.KERAS, Library("keras"), keras.CELL),
+    Framework(
+        name="mlx",
+        layout=mlx.MLX,
+        library=mlx.LIBRARY,
+        store=mlx.store,
+        load=mlx.load,
+        run=mlx.run,
+        differentiate=mlx.differentiate,
+    ),
     Framework(
         name="cudnn",
         layout=cudnn.CUDNN,

@@ -4,6 +4,7 @@ One process, in which torch cannot be imported, runs every command and every pub
 function.
 """
 
+import importlib.util
 import inspect
 import json
 import os
@@ -52,6 +53,8 @@ cell = lstm_jax.LSTMCell(3, 2, rngs=nnx.Rngs(0))
 layer = lstm_jax.LayerParams(*(params[f"{n}_l0"] for n in lstm_jax.LayerParams._fields
                                if f"{n}_l0" in params))
 state = lstm_jax.LSTMState(jnp.zeros((2, 2)), jnp.zeros((2, 2)))
+fields = {"weight_ih": layer[0], "weight_hh": layer[1], "bias": None}
+eqx_cell = type("LSTMCell", (), {**fields, "__module__": "equinox.nn"})()
 case = parity.judge.cases.Case(name="", input_size=3, hidden_size=2, steps=4)
 calls = {
     "lstm": lambda: lstm_jax.lstm(params, xs),
@@ -71,6 +74,17 @@ calls = {
     "to_torch of a mapping": lambda: parity.to_torch(params),
     "to_torch of None": lambda: parity.to_torch(None),
     "to_torch of linen": lambda: parity.to_torch(lstm_jax.linen.LSTM(3, 2)),
+    "losses": lambda: parity.losses(lstm.spec, "keras"),
+    "to_flax": lambda: parity.to_flax(lstm),
+    "from_flax": lambda: parity.from_flax(parity.to_flax(lstm)),
+    "to_haiku": lambda: parity.to_haiku(lstm),
+    "from_haiku": lambda: parity.from_haiku(parity.to_haiku(lstm)),
+    "to_cudnn": lambda: parity.to_cudnn(lstm),
+    "from_cudnn": lambda: parity.from_cudnn(parity.to_cudnn(lstm), 3, 2),
+    "to_equinox": lambda: parity.to_equinox(lstm),
+    "from_equinox": lambda: parity.from_equinox(eqx_cell),
+    "to_mlx": lambda: parity.to_mlx(lstm),
+    "from_mlx": lambda: parity.from_mlx({"Wx": layer[0], "Wh": layer[1]}),
     "check": lambda: parity.check(params).to_html(),
     "check_case": lambda: parity.check_case(case),
 }
@@ -118,6 +132,8 @@ def found(tmp_path_factory: Any) -> dict[str, Any]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+# What some functions need beside torch, and its name at pip.
+LIBRARIES = {"to_equinox": "equinox", "to_mlx": "'lstm-jax[mlx]'"}
 NEEDED = f"to_torch: torch must be installed: what it returns is torch's. {INSTALL}"
 
 
@@ -132,6 +148,11 @@ def test_every_public_function_works_or_says_what_to_install(
     }
     assert public - PLAIN <= found.keys()
     refused = {name: said for name, said in found.items() if said and name in public}
+    for name, package in LIBRARIES.items():
+        library = name.removeprefix("to_")
+        if importlib.util.find_spec(library) is None:
+            said = f"{name}: {library} is not installed: pip install {package}"
+            assert refused.pop(name) == f"ModuleNotFoundError: {said}"
     assert refused == {"to_torch": f"ModuleNotFoundError: {NEEDED}"}
     assert found["to_torch of a mapping"] == f"ModuleNotFoundError: {NEEDED}"
 

@@ -10,8 +10,8 @@ from tests.repository.source import imports, modules
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 OURS = {"lstm_jax", "parity"}
-FRAMEWORKS = ("parity", "equinox", "haiku", "keras")
-BY_NAME = re.compile(r'import_module\("(\w+)"\)')
+FRAMEWORKS = ("parity", "equinox", "haiku", "keras", "mlx")
+BY_NAME = re.compile(r'import_module\("(\w+)[\w.]*"\)')
 # Packages whose import has another name.
 IMPORTED_AS = {"dm-haiku": "haiku", "lstm-jax": "lstm_jax"}
 # What `jax` and `flax` install, and is used through them or with their files.

@@ -1,5 +1,6 @@
 """cuDNN's LSTM as `jax.experimental.rnn` has it: a whole stack, one flat array."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -9,6 +10,8 @@ import jax.numpy as jnp
 from jax.experimental import rnn
 
 from lstm_jax import LayerParams, LSTMSpec, spec_of
+from parity.arrays import array_of
+from parity.frameworks.exchange import read, written
 from parity.frameworks.framework import Outputs
 from parity.frameworks.layers import Layers, params_of
 from parity.frameworks.layouts import LAYOUTS
@@ -64,3 +67,75 @@ def run_kernel(weights: FlatWeights, xs: Any) -> Outputs:
 
 def _sizes(spec: LSTMSpec) -> tuple[int, int, int]:
     return spec.input_size, spec.hidden_size, spec.num_layers
+
+
+def from_cudnn(
+    weights: Any,
+    input_size: int,
+    hidden_size: int,
+    num_layers: int = 1,
+    *,
+    bidirectional: bool = False,
+) -> dict[str, Any]:
+    """The LSTM of the flat weights of `jax.experimental.rnn`, bit for bit.
+
+    The sizes are not in the weights: several may fit the same number of them.
+
+    Args:
+        weights: One axis, as `jax.experimental.rnn.init_lstm_weight` makes it.
+        input_size: `I`.
+        hidden_size: `H`.
+        num_layers: `L`.
+        bidirectional: Whether there is a reverse direction.
+
+    Returns:
+        A flat mapping of torch's names to arrays.
+
+    Raises:
+        ValueError: If the sizes ask for another number of weights, or JAX would round
+            a value.
+
+    Example:
+        >>> params = from_cudnn(jnp.zeros(4 * (4 * 3 + 4 * 4 + 4 + 4)), 3, 4)
+        >>> params["weight_ih_l0"].shape
+        (16, 3)
+    """
+    spec = LSTMSpec(
+        input_size=input_size,
+        hidden_size=hidden_size,
+        num_layers=num_layers,
+        bidirectional=bidirectional,
+    )
+    array = array_of("weights", weights, "from_cudnn")
+    count = rnn.get_num_params_in_lstm(*_sizes(spec), bidirectional)
+    if array.shape != (count,):
+        raise ValueError(
+            f"from_cudnn: weights.shape={array.shape} must be ({count},): the sizes "
+            "ask for that many. Give the sizes that the weights were made with."
+        )
+    return read("from_cudnn", load(FlatWeights(array, spec)), "mapping")
+
+
+def to_cudnn(source: Any, *, allow: str | Iterable[str] = ()) -> jax.Array:
+    """The flat weights of `jax.experimental.rnn` for an LSTM, bit for bit.
+
+    Its `lstm` takes them with batch first, and with a state `(h, c)`.
+
+    Args:
+        source: `lstm_jax.LSTM` or `LSTMCell`, or a flat mapping of torch's names.
+        allow: Losses that are wanted all the same: those of `parity.losses`,
+            "dropout" (it is an argument of the kernel's call) and "dtype".
+
+    Returns:
+        One axis: all kernels, layer by layer and direction by direction, then all
+        biases.
+
+    Raises:
+        TypeError: If the source is none of these.
+        NotImplementedError: If something would be lost: a projection, dropout, a type.
+
+    Example:
+        >>> to_cudnn(lstm_jax.LSTM(3, 4, rngs=nnx.Rngs(0))).shape
+        (144,)
+    """
+    return store(written("to_cudnn", source, "cudnn", allow).layers).array

@@ -3,6 +3,7 @@
 Its documentation scans it so. The axis of time stays the first.
 """
 
+from collections.abc import Iterable
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -11,11 +12,16 @@ import jax
 import jax.numpy as jnp
 
 from lstm_jax import LayerParams
+from parity.arrays import array_of
 from parity.frameworks.cells import Cell
+from parity.frameworks.exchange import flattened, need, nested, no_lstm, read, written
+from parity.frameworks.framework import Library
+from parity.frameworks.layers import each_direction
 from parity.frameworks.layouts import LAYOUTS
 from parity.frameworks.stacked import Stacked, from_layout, to_layout
 
 EQUINOX = LAYOUTS["Equinox"]
+LIBRARY = Library("equinox")
 _ARRAYS = ("weight_ih", "weight_hh", "bias")
 
 
@@ -67,3 +73,62 @@ def _step_rows(fields: Any, x: jax.Array, state: Any) -> tuple[jax.Array, Any]:
 
 
 CELL = Cell(store=_store, load=_load, run=_run_rows, step=_step_rows)
+
+
+def from_equinox(source: Any) -> Any:
+    """The LSTM of Equinox's cells, by torch's names: the inverse of `to_equinox`.
+
+    Args:
+        source: `eqx.nn.LSTMCell`; a pair of them, `(forward, reverse)`; or a list of
+            either as a stack.
+
+    Returns:
+        `lstm_jax.LSTMCell` for a cell, else `lstm_jax.LSTM`, time first.
+
+    Raises:
+        TypeError: If the source is something else.
+        ValueError: If layers do not fit each other, or JAX would round a value.
+
+    References:
+        `equinox.nn.LSTMCell`, which is scanned over time by hand, a row at a time.
+    """
+    layers = each_direction(_read_cell, flattened("from_equinox", source))
+    kind = "LSTM" if isinstance(source, (list, tuple)) else "LSTMCell"
+    return read("from_equinox", layers, kind)
+
+
+def _read_cell(cell: Any) -> LayerParams:
+    """Torch's arrays of a cell; Equinox is not imported for it."""
+    place = type(cell).__module__.partition(".")[0], type(cell).__name__
+    if place != ("equinox", "LSTMCell"):
+        expected = "eqx.nn.LSTMCell, a pair or a list of them"
+        raise no_lstm("from_equinox", expected, cell)
+    arrays = {name: getattr(cell, name) for name in _ARRAYS}
+    kept = {
+        n: array_of(n, a, "from_equinox") for n, a in arrays.items() if a is not None
+    }
+    return _load(kept)
+
+
+def to_equinox(source: Any, *, allow: str | Iterable[str] = ()) -> Any:
+    """An LSTM as Equinox's cells: the inverse of `from_equinox`.
+
+    Equinox has one bias: it is the sum of the two.
+
+    Args:
+        source: `lstm_jax.LSTM` or `LSTMCell`, or a flat mapping of torch's names.
+        allow: Losses that are wanted all the same: those of `parity.losses`,
+            "dropout" and "dtype".
+
+    Returns:
+        `eqx.nn.LSTMCell`; a pair of them, `(forward, reverse)`, where there are two
+        directions; a list of either where there are several layers.
+
+    Raises:
+        TypeError: If the source is none of these.
+        ModuleNotFoundError: If Equinox is not installed.
+        NotImplementedError: If something would be lost: a projection, dropout, a type.
+    """
+    need("to_equinox", LIBRARY)
+    layers = written("to_equinox", source, "equinox", allow).layers
+    return nested(each_direction(lambda one: _module(_store(one)), layers))

@@ -9,11 +9,15 @@ import jax.numpy as jnp
 from flax import nnx
 
 from lstm_jax import LayerParams
-from parity.frameworks.exchange import read
+from parity.frameworks.exchange import no_lstm, read
 from parity.frameworks.kinds.flax_weights import is_mapping, of_mappings, read_cell
 from parity.frameworks.portable import Kind
 
 _WHERE = "from_flax"
+_KNOWN = (
+    "LSTMCell or OptimizedLSTMCell of Flax, an RNN or Bidirectional of these, or a "
+    "mapping"
+)
 _CELLS = (
     nnx.LSTMCell,
     nnx.OptimizedLSTMCell,
@@ -154,16 +158,7 @@ def _cell_in(rnn: Any) -> Any:
 
 
 def _no_lstm(module: Any) -> TypeError:
-    name = type(module).__name__
-    why, cure = "nothing else is read as an LSTM", "Give the LSTM of the model."
-    if type(module).__module__.startswith("torch"):
-        why, cure = "it is torch's", "Use parity.from_torch(module)."
-    elif type(module).__module__.startswith("lstm_jax"):
-        why, cure = "it is ours already", "Use it as it is."
-    return TypeError(
-        f"{_WHERE}: source must be LSTMCell or OptimizedLSTMCell of Flax, an RNN or "
-        f"Bidirectional of these, or a mapping, not {name}: {why}. {cure}"
-    )
+    return no_lstm(_WHERE, _KNOWN, module)
 
 
 def _check_same(module: Any, functions: dict[str, tuple[Any, ...]]) -> None:

@@ -13,7 +13,7 @@ from numpy.testing import assert_array_equal
 
 import lstm_jax
 import parity
-from tests.given.routes import drawn, with_weights
+from tests.given.routes.route import drawn, with_weights
 
 XS = np.random.default_rng(0).standard_normal((2, 7, 3), np.float32)
 # One rounding of a sum of eight products, on each side of a value below one.

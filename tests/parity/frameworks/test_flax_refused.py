@@ -12,7 +12,7 @@ from flax import nnx
 
 import lstm_jax
 import parity
-from tests.given.routes import drawn, with_weights
+from tests.given.routes.route import drawn, with_weights
 
 pytestmark = pytest.mark.usefixtures("unoptimised")
 
