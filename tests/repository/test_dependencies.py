@@ -57,3 +57,12 @@ def test_every_extra_is_imported() -> None:
     used = imported("parity", only_on_top=False)
     for extra in ("plot", *FRAMEWORKS):
         assert declared(extra) & used
+
+
+def test_tests_import_frameworks_of_the_slow_tests_by_name() -> None:
+    """`make lint` runs where they are not installed, and looks for what is imported."""
+    ours = set[str]().union(*map(declared, ("parity", "test", "test-without-torch")))
+    theirs = set[str]().union(*map(declared, FRAMEWORKS)) - declared() - ours
+    for path in modules("tests"):
+        for name, _ in imports(path.read_text("utf-8")):
+            assert name.partition(".")[0] not in theirs, f"{path}: {name}"

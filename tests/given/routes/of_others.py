@@ -45,7 +45,7 @@ def _derive_row(row: str, layers: Any, xs: Any, cotangents: Outputs) -> Derived:
 
 def _own_haiku(seed: int, case: Any) -> Any:
     def make(seed: int, inputs: int) -> Any:
-        import haiku as hk
+        hk: Any = import_module("haiku")
 
         def unroll(xs: Any) -> Any:
             core = hk.LSTM(case.hidden_size)
@@ -59,8 +59,7 @@ def _own_haiku(seed: int, case: Any) -> Any:
 
 def _own_equinox(seed: int, case: Any) -> Any:
     def make(seed: int, inputs: int) -> Any:
-        import equinox as eqx
-
+        eqx: Any = import_module("equinox")
         options: Any = {"use_bias": case.bias, "key": jax.random.key(0)}
         cell = eqx.nn.LSTMCell(inputs, case.hidden_size, **options)
         return drawn(seed, cell)
@@ -99,9 +98,8 @@ def _derive_equinox(layers: Any, xs: Any, cotangents: Outputs) -> Derived:
 
 def _own_mlx(seed: int, case: Any) -> Any:
     def make(seed: int, inputs: int) -> Any:
-        import mlx.core as mx
-        import mlx.nn as nn
-
+        mx: Any = import_module("mlx.core")
+        nn: Any = import_module("mlx.nn")
         mx.random.seed(seed)
         return nn.LSTM(inputs, case.hidden_size, bias=case.bias)
 
