@@ -1,6 +1,6 @@
 """LSTMs in JAX under PyTorch's names: the same weights, numbers and gradients."""
 
-from lstm_jax import backends as backends, nnx as nnx
+from lstm_jax import backends as backends, export as export, nnx as nnx
 from lstm_jax._types import (
     LayerParams as LayerParams,
     LSTMSpec as LSTMSpec,

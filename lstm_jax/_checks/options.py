@@ -118,7 +118,7 @@ def check_no_mean(where: str, outputs: str) -> None:
     if outputs == "mean":
         raise ValueError(
             f"{where}: {outputs=} must not be 'mean': the mean of a sequence is not "
-            "known from one step. Use with_state on the whole sequence."
+            "known from a part of it. Call the model on the whole sequence."
         )
 
 

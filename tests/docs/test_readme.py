@@ -20,8 +20,8 @@ from tests.given import ROOT
 README = ROOT / "README.md"
 TEXT = README.read_text(encoding="utf-8")
 DOCS = README.parent / "docs"
-PAGES = [README, *(DOCS / f"{name}.md" for name in ("recurrent_rl", "sequences"))]
-PAGES += [DOCS / "derivatives.md", DOCS / "your_checkpoint.md"]
+NAMES = ("recurrent_rl", "sequences", "streaming", "derivatives", "your_checkpoint")
+PAGES = [README, *(DOCS / f"{name}.md" for name in NAMES)]
 PROOF = (DOCS / "proof.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| ([^|]+) \| (\d.*) \|$", re.MULTILINE)
 

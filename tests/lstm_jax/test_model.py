@@ -308,5 +308,5 @@ def test_options_and_modes_that_are_unknown_are_refused() -> None:
         _ = tagger(outputs="mean").step(np.zeros(2, int), None)
     assert str(caught.value) == (
         "LSTMModel.step: outputs='mean' must not be 'mean': the mean of a sequence is "
-        "not known from one step. Use with_state on the whole sequence."
+        "not known from a part of it. Call the model on the whole sequence."
     )
