@@ -27,7 +27,7 @@ from parity.cli.screen import Screen, say, width
 from parity.machine import cores_here, environment, gpu_name
 from parity.report.plot import check_installed
 from parity.show import text_table
-from parity.verify.verify import DTYPES
+from parity.verify.given import DTYPES
 
 _DESCRIPTION = """Time LSTMs of several libraries on the same work. Each is compared
 with the exact oracle first: one that is wrong is named, and not timed. Each

@@ -3,11 +3,13 @@
 import argparse
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jax
 
+from parity.cli import golden
 from parity.cli.check_file import Checked, check_file
 from parity.cli.options import (
     JSON,
@@ -28,7 +30,10 @@ from parity.report.report import Report
 from parity.report.rows import FAIL, NOTHING
 from parity.report.summary import summary
 from parity.show import printable, roundings, text_table
-from parity.verify.verify import DTYPES, Conditions, check_case
+from parity.verify.compare import check_case
+from parity.verify.compared import Compared
+from parity.verify.conditions import Conditions, forget
+from parity.verify.given import DTYPES
 
 _DESCRIPTION = """Compare torch's LSTM with ours: outputs, states and every gradient,
 in roundings of the type, judged by an exact oracle. Without FILE: the built-in cases.
@@ -43,6 +48,8 @@ _EXAMPLES = """examples:
   python -m parity check model.safetensors --prefix encoder.lstm.
   python -m parity check model.pt --input speech.npy --batch-first
   python -m parity check --random 300 --seed 1 --json report.json
+  python -m parity check model.safetensors --save here.npz
+  python -m parity check --against here.npz
 """
 _NEEDS = {"prefix": "file", "dtype": "file", "input": "file"}
 _NEEDS |= {"batch_first": "input", "start": "random"}
@@ -63,6 +70,7 @@ def add_to(commands: Any) -> None:
     )
     _add_what(add)
     _add_how(add)
+    golden.add_options(add)
     add("--json", type=Path, metavar="PATH", help="write every row; - is the screen")
     add("--html", type=Path, metavar="PATH", help="write a page to look at")
     add("--plot", type=Path, metavar="PATH", help="write a figure: .png, .svg or .pdf")
@@ -106,11 +114,16 @@ def _add_how(add: Callable[..., Any]) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; the exit code."""
+    golden.check_options(options)
     _refuse_unused(options)
     _check_paths(options)
     progress, device = Progress("check"), _device(options.device)
+    kept: list[Compared] = []
     conditions = Conditions(
-        precision=options.precision, device=device, tell=progress.tell
+        precision=options.precision,
+        device=device,
+        tell=progress.tell,
+        keep=kept.append if options.save or options.reduce else forget,
     )
     screen = Screen(stderr=options.json == _SCREEN)
     checked, interrupted = Checked(), False
@@ -122,6 +135,10 @@ def run(options: argparse.Namespace) -> int:
         interrupted = True
     _conclude(checked.reports, screen, options)
     _write_all(options, checked, screen)
+    for line in golden.write_files(
+        options, checked, kept, replace(conditions, keep=forget)
+    ):
+        screen.print(line)
     for sentence in checked.problems:
         say(printable(sentence, 2000))
     return 130 if interrupted else _exit_code(checked)
@@ -142,8 +159,10 @@ def _check(
     show: Callable[[str], None],
 ) -> None:
     """Check what is asked for; what is done is kept if it is interrupted."""
-    if options.file is not None:
-        check_file(options, vars(conditions), progress, checked, show)
+    if options.against is not None:
+        golden.check_saved(options, conditions, progress, checked)
+    elif options.file is not None:
+        check_file(options, conditions, progress, checked, show)
     elif options.random:
         _check_random(options, conditions, progress, checked, show)
     else:

@@ -23,7 +23,10 @@ from parity.judge.exact import seconds_needed
 from parity.report.report import Report
 from parity.report.rows import NOTHING
 from parity.show import printable
-from parity.verify.verify import DTYPES, check
+from parity.verify.compare import compare
+from parity.verify.conditions import Conditions
+from parity.verify.given import DTYPES
+from parity.verify.prepared import prepared
 
 # A check that takes longer says so before it begins: seconds.
 LONG = 60.0
@@ -44,7 +47,7 @@ class Checked:
 
 def check_file(
     options: argparse.Namespace,
-    settings: dict[str, Any],
+    conditions: Conditions,
     progress: Progress,
     checked: Checked,
     show: Callable[[str], None],
@@ -62,14 +65,15 @@ def check_file(
             nothing_found("check", options.file, contents.tensors, options.prefix)
         )
     xs = None if options.input is None else _sequences(options)
-    settings = {**settings, "seed": options.seed, "xs": xs}
     for one in broken:
         checked.problem(one.sentence())
     file = {"file": options.file, "sha256": digests(options.file, contents)}
     for one, dtype in progress.over(_checks(options, found, show)):
         _warn_if_long(one, dtype, xs)
         try:
-            report = check(one.lstm_params, dtype=dtype, **settings)
+            sizes = {"dtype": dtype, "seed": options.seed}
+            what = prepared(one.lstm_params, None, xs, conditions.run, sizes)
+            report = compare(what.case, conditions, what.right, None, what.xs)
         except (ValueError, TypeError) as error:
             checked.problem(f"{one.title}: {str(error).removeprefix('check: ')}")
             continue

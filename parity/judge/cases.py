@@ -147,7 +147,7 @@ class Case:
         before = state()
         features = spec.num_directions * spec.output_size
         ys = normal(self.steps, *self.batch, features).astype(dtype)
-        cotangents = Cotangents(*map(_sets, (ys, *state()), range(3)))
+        cotangents = cotangents_of(ys, *state())
         lengths = None
         if self.lengths:
             lengths = _lengths(rng, self.steps, self.batch)
@@ -176,6 +176,11 @@ def _lengths(rng: np.random.Generator, steps: int, batch: tuple[int, ...]) -> Ar
 def _running(steps: int, lengths: Array) -> Array:
     """Which steps are within the lengths, `(T, *B)`."""
     return np.arange(steps).reshape(-1, *(1,) * lengths.ndim) < lengths
+
+
+def cotangents_of(ys: Array, h: Array, c: Array) -> Cotangents:
+    """The sets of cotangents from the weights of each output."""
+    return Cotangents(*map(_sets, (ys, h, c), range(3)))
 
 
 def _sets(weights: Array, index: int) -> Array:

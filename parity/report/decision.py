@@ -12,6 +12,7 @@ def decision(reports: Sequence[Findings]) -> dict[str, str]:
     """Names and sentences for the top of a report; what is not known is left out."""
     found = {
         "compared": _compared(reports),
+        "JAX when it was saved": _then(reports),
         "largest difference to torch": _differences(reports),
         "parameters": _parameters(reports),
         "file": "; ".join(_files(reports)),
@@ -35,7 +36,23 @@ def _compared(reports: Sequence[Findings]) -> str:
         return ""
     both = "JAX and torch, each with the exact oracle"
     words = both if "torch" in sides else "JAX with the exact oracle"
+    saved = {str(report.facts.get("saved", "")) for report in reports} - {""}
+    if saved:
+        beside = ", beside torch's numbers" * ("torch" in sides)
+        made = "; ".join(sorted(saved))
+        words = f"JAX with exact values of a file{beside}, saved by {made}"
     return "; ".join(filter(None, (words, without_torch(reports))))
+
+
+def _then(reports: Sequence[Findings]) -> str:
+    """How far JAX's numbers are from those it gave where the file was saved."""
+    far = [r.facts["saved_jax"] for r in reports if "saved_jax" in r.facts]
+    if not far:
+        return ""
+    if not any(far):
+        return "the same numbers"
+    same = f"the same in {far.count(0)} of {len(far)} checks"
+    return f"other by up to {max(far):.2g}; {same}"
 
 
 def _differences(reports: Sequence[Findings]) -> str:

@@ -22,7 +22,7 @@ INSTALL = "Use pip install 'lstm-jax[parity]'."
 HIDE = "import sys; sys.modules['torch'] = None\n"
 
 PROGRAM = """
-import contextlib, io, json, sys
+import contextlib, io, json, os, sys
 import jax, jax.numpy as jnp, numpy as np
 from flax import nnx
 import lstm_jax.linen, parity
@@ -55,6 +55,9 @@ layer = lstm_jax.LayerParams(*(params[f"{n}_l0"] for n in lstm_jax.LayerParams._
 state = lstm_jax.LSTMState(jnp.zeros((2, 2)), jnp.zeros((2, 2)))
 fields = {"weight_ih": layer[0], "weight_hh": layer[1], "bias": None}
 eqx_cell = type("LSTMCell", (), {**fields, "__module__": "equinox.nn"})()
+def wrong(params, xs, state):
+    ys, after = lstm_jax.lstm(params, xs, state)
+    return ys + 1, after
 case = parity.judge.cases.Case(name="", input_size=3, hidden_size=2, steps=4)
 calls = {
     "lstm": lambda: lstm_jax.lstm(params, xs),
@@ -87,6 +90,8 @@ calls = {
     "from_mlx": lambda: parity.from_mlx({"Wx": layer[0], "Wh": layer[1]}),
     "check": lambda: parity.check(params).to_html(),
     "check_case": lambda: parity.check_case(case),
+    "check_against": lambda: parity.check_against(os.environ["GOLDEN"]),
+    "reduce_failure": lambda: parity.reduce_failure(params, run=wrong, steps=1),
 }
 for name, call in calls.items():
     tried(name, call)
@@ -119,6 +124,7 @@ def found(tmp_path_factory: Any) -> dict[str, Any]:
     _ = (where / "sitecustomize.py").write_text(HIDE)
     paths = f"{where}{os.pathsep}{ROOT}"
     environment = os.environ | {"PYTHONPATH": paths, "JAX_PLATFORMS": "cpu"}
+    environment |= {"GOLDEN": str(ROOT / "tests" / "given" / "golden.npz")}
     environment |= {"CUDA_VISIBLE_DEVICES": ""}  # as on a machine without a GPU
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],

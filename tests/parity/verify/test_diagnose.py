@@ -9,8 +9,9 @@ import torch
 import lstm_jax
 import parity
 from parity.judge.cases import Case
+from parity.verify.compare import compare
+from parity.verify.conditions import Conditions
 from parity.verify.mistakes.lengths import PADDING
-from parity.verify.verify import Conditions, compare
 
 pytestmark = pytest.mark.usefixtures("unoptimised")
 

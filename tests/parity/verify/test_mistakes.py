@@ -10,13 +10,14 @@ import lstm_jax
 from parity.judge import tolerance
 from parity.judge.cases import Case
 from parity.verify import sides
+from parity.verify.compare import compare
 from parity.verify.compared import Compared, judged
+from parity.verify.conditions import Conditions
 from parity.verify.diagnose import advice
 from parity.verify.mistakes import MISTAKES, Mistake
 from parity.verify.mistakes.equations import PRECISION
 from parity.verify.mistakes.lengths import PADDING
 from parity.verify.mistakes.weights import GATE_ORDERS
-from parity.verify.verify import Conditions, compare
 
 pytestmark = pytest.mark.usefixtures("unoptimised")
 

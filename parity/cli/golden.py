@@ -1,0 +1,125 @@
+"""`check --save`, `--against` and `--reduce`: files that a later check starts from."""
+
+import argparse
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import lstm_jax
+from parity.cli.check_file import Checked
+from parity.cli.options import check_report
+from parity.cli.progress import Progress
+from parity.files.beside import write_bytes
+from parity.judge.tensors import Array
+from parity.report.rows import FAIL
+from parity.show import printable
+from parity.verify.compared import Compared
+from parity.verify.conditions import Conditions
+from parity.verify.reduced import reduce
+from parity.verify.reduced.trial import Trial
+from parity.verify.saved import Golden, compare_saved, golden_of, read, write
+
+_SUFFIXES = {"save": (".npz",), "reduce": (".py",)}
+# What is in a golden file, and is not asked for beside it.
+_IN_THE_FILE = ("file", "random", "prefix", "dtype", "input", "batch_first", "start")
+_IN_THE_FILE += ("save", "reduce")
+
+
+def add_options(add: Callable[..., Any]) -> None:
+    """Add the options of golden files and of the smallest failing case."""
+    add(
+        "--save",
+        type=Path,
+        metavar="NPZ",
+        help="keep inputs, exact values and what each side gave, for --against",
+    )
+    add(
+        "--against",
+        type=Path,
+        metavar="NPZ",
+        help="judge JAX, as it is here, by a file of --save; torch is not needed",
+    )
+    add(
+        "--reduce",
+        type=Path,
+        metavar="PY",
+        help="where something fails, write the smallest LSTM that shows it as a script",
+    )
+
+
+def check_options(options: argparse.Namespace) -> None:
+    """Refuse paths and options before anything is checked.
+
+    Raises:
+        ValueError: If a path cannot be written, or an option does nothing.
+    """
+    for name, suffixes in _SUFFIXES.items():
+        path = getattr(options, name)
+        if path is not None:
+            check_report("check", name, path, suffixes, options.file or options.against)
+    if options.against is None:
+        return
+    beside = [
+        name for name in _IN_THE_FILE if getattr(options, name) not in (None, False)
+    ]
+    for name in beside:
+        written = "FILE" if name == "file" else f"--{name.replace('_', '-')}"
+        raise ValueError(
+            f"check: {written} must not come with --against: weights, inputs and types "
+            f"are those of {options.against}. Leave it out."
+        )
+
+
+def check_saved(
+    options: argparse.Namespace,
+    conditions: Conditions,
+    progress: Progress,
+    checked: Checked,
+) -> None:
+    """Check each LSTM of a golden file again.
+
+    Raises:
+        ValueError: If it is none.
+        OSError: If it cannot be opened.
+    """
+    for golden in progress.over(read(options.against)):
+        checked.reports.append(compare_saved(golden, conditions))
+
+
+def write_files(
+    options: argparse.Namespace,
+    checked: Checked,
+    kept: list[Compared],
+    conditions: Conditions,
+) -> Iterator[str]:
+    """Write what --save and --reduce ask for; a line for each."""
+    if options.save is not None and kept:
+        write(options.save, list(_goldens(checked, kept)))
+        size = options.save.stat().st_size
+        yield f"saved: {printable(options.save, 1000)}, {size / 1e6:.1f} MB"
+    if options.reduce is not None:
+        yield _reduced(options.reduce, checked, kept, conditions)
+
+
+def _goldens(checked: Checked, kept: list[Compared]) -> Iterator[Golden]:
+    for report, compared in zip(checked.reports, kept, strict=True):
+        facts = {"lstm_jax": lstm_jax.__version__, "jax": report.facts["jax"]}
+        if compared.torch:
+            facts["torch"] = version("torch")
+        facts["device"] = report.facts["device"]
+        yield golden_of(report.title, compared, facts)
+
+
+def _reduced(
+    path: Path, checked: Checked, kept: list[Compared], conditions: Conditions
+) -> str:
+    pairs = zip(checked.reports, kept, strict=True)
+    failed = [compared for report, compared in pairs if report.verdict == FAIL]
+    if not failed:
+        return f"{printable(path, 1000)} was not written: nothing failed"
+    case, xs = failed[0].case, failed[0].problem.xs
+    right: dict[str, Array] = failed[0].problem.params
+    found = reduce(Trial(case=case, right=right, ours=None, xs=xs), conditions)
+    write_bytes(path, found.script.encode())
+    return f"reduced: {printable(path, 1000)}, after {found.tried} smaller LSTMs"
