@@ -36,12 +36,15 @@ def of_each(change: Callable[[str, Any, LSTMSpec], Any]) -> Change:
     return changed
 
 
-def reorder(order: tuple[str, ...]) -> Change:
-    """Stack the gates in another order."""
+_GATED = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+
+
+def reorder(order: tuple[str, ...], fields: tuple[str, ...] = _GATED) -> Change:
+    """Stack the gates of these fields in another order."""
 
     def change(field: str, array: Any, spec: LSTMSpec) -> Any:
         del spec
-        if field == "weight_hr":
+        if field not in fields:
             return array
         blocks = dict(zip(GATES, jnp.split(array, 4), strict=True))
         return jnp.concatenate([blocks[gate] for gate in order])
@@ -58,6 +61,19 @@ def transpose(kind: str) -> Change:
         return jnp.concatenate([block.T for block in jnp.split(array, 4)])
 
     return of_each(change)
+
+
+def cudnn_blocks(field: str, array: Any, spec: LSTMSpec) -> Any:
+    """The blocks that a reader of Keras's LSTM makes of CuDNNLSTM's kernels.
+
+    It transposes what is stored, `(I, H)` or `(H, H)`, and the numbers lie there in the
+    order of a block that is `(H, I)` already.
+    """
+    if field not in ("weight_ih", "weight_hh"):
+        return array
+    blocks = [b.reshape(b.shape[::-1]).T for b in jnp.split(array, 4)]
+    del spec
+    return jnp.concatenate(blocks)
 
 
 def scale_biases(**scales: float) -> Change:
@@ -99,6 +115,11 @@ def bias_ih(place: ParamKey) -> ParamKey:
 def other_direction(place: ParamKey) -> ParamKey:
     """The parameter of the other direction."""
     return place._replace(direction=1 - place.direction)
+
+
+def forward(place: ParamKey) -> ParamKey:
+    """The parameter of the forward direction."""
+    return place._replace(direction=0)
 
 
 def other_layer(place: ParamKey) -> ParamKey:

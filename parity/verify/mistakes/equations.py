@@ -19,6 +19,10 @@ def _hard_sigmoid(x: Any) -> Any:
     return jnp.clip(0.2 * x + 0.5, 0.0, 1.0)
 
 
+def _hard_sigmoid_of_keras_3(x: Any) -> Any:
+    return jnp.clip(x / 6 + 0.5, 0.0, 1.0)
+
+
 def _rounded(exponent_bits: int, mantissa_bits: int) -> Callable[[Any], Any]:
     return partial(
         lax.reduce_precision, exponent_bits=exponent_bits, mantissa_bits=mantissa_bits
@@ -86,9 +90,15 @@ EQUATIONS = (
     ),
     Mistake(
         name="hard sigmoid",
-        says="The gates go through Keras's old hard sigmoid: torch's sigmoid is "
-        "1 / (1 + exp(-x)).",
+        says="The gates go through the hard sigmoid of Keras 1 and 2, "
+        "clip(0.2 x + 0.5, 0, 1): torch's sigmoid is 1 / (1 + exp(-x)).",
         run=plain_lstm(step=partial(step, gate=_hard_sigmoid)),
+    ),
+    Mistake(
+        name="hard sigmoid of Keras 3",
+        says="The gates go through the hard sigmoid of Keras 3, clip(x / 6 + 0.5, 0, "
+        "1): torch's sigmoid is 1 / (1 + exp(-x)).",
+        run=plain_lstm(step=partial(step, gate=_hard_sigmoid_of_keras_3)),
     ),
 )
 

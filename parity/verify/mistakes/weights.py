@@ -2,10 +2,13 @@
 
 from itertools import permutations
 
-from parity.frameworks.layouts import GATES, readers_of
+from parity.frameworks.layouts import GATES, LAYOUTS, readers_of
 from parity.verify.mistakes.changes import (
     add_to_gate,
     bias_ih,
+    cudnn_blocks,
+    forward,
+    of_each,
     other_direction,
     other_layer,
     reorder,
@@ -28,22 +31,45 @@ def _read_as(order: tuple[str, ...]) -> Mistake:
     )
 
 
+def _biases_as(order: str) -> Mistake:
+    letters = ", ".join(order)
+    return Mistake(
+        name=f"biases {letters}",
+        says=f"The biases are read as {letters}, and the kernels are not: biases of "
+        f"zeros do not show it. Is the source in the order of {readers_of(order)}?",
+        change=reorder(tuple(order), ("bias_ih", "bias_hh")),
+        needs=_BIASES,
+    )
+
+
+def _transposed(field: str, **needs: int) -> Mistake:
+    stored = ", ".join(one.name for one in LAYOUTS.values() if one.transposed)
+    return Mistake(
+        name=f"W{field.removeprefix('weight')} transposed",
+        says=f"Each gate's block of {field} is transposed: transpose the blocks back. "
+        f"Is the source one of {stored}, which keep them so?",
+        change=transpose(field),
+        needs=needs,
+    )
+
+
 # Every order but torch's.
 GATE_ORDERS = tuple(
     _read_as(order) for order in permutations(GATES) if order != tuple(GATES)
 )
 WEIGHTS = (
+    _transposed("weight_ih"),
+    _transposed("weight_hh", proj_size=0),
     Mistake(
-        name="W_ih transposed",
-        says="Each gate's block of weight_ih is transposed: transpose the blocks back.",
-        change=transpose("weight_ih"),
+        name="CuDNNLSTM's kernels",
+        says="The kernels are of Keras's CuDNNLSTM, read as those of its LSTM: each "
+        "gate's block lies there the other way round. Read the file with "
+        "parity.from_keras.",
+        change=of_each(cudnn_blocks),
+        needs={"input_size": 5, "proj_size": 0},
     ),
-    Mistake(
-        name="W_hh transposed",
-        says="Each gate's block of weight_hh is transposed: transpose the blocks back.",
-        change=transpose("weight_hh"),
-        needs={"proj_size": 0},
-    ),
+    _biases_as("iofg"),
+    _biases_as("igfo"),
     Mistake(
         name="b_hh dropped",
         says="bias_hh is left out: torch adds bias_ih and bias_hh.",
@@ -80,6 +106,13 @@ WEIGHTS = (
         says="The two directions are exchanged: names without _reverse are those of "
         "the forward direction.",
         change=take(other_direction),
+        needs={"bidirectional": True},
+    ),
+    Mistake(
+        name="forward weights in both directions",
+        says="The reverse direction has the weights of the forward one: its own end in "
+        "_reverse.",
+        change=take(forward),
         needs={"bidirectional": True},
     ),
     Mistake(

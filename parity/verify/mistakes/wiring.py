@@ -43,12 +43,49 @@ def _not_turned_back(params: Params, xs: Any, state: Any, **masks: Any) -> Any:
     return jnp.concatenate([forward, reverse[::-1]], axis=-1), after
 
 
+def _zeros_in_reverse(params: Params, xs: Any, state: Any, **masks: Any) -> Any:
+    zeroed = None if state is None else tuple(a.at[1::2].set(0) for a in state)
+    return lstm_jax.lstm(params, xs, zeroed, **masks)
+
+
+def _forward_in_both(params: Params, xs: Any, state: Any, **masks: Any) -> Any:
+    both = None if state is None else tuple(a.at[1::2].set(a[::2]) for a in state)
+    return lstm_jax.lstm(params, xs, both, **masks)
+
+
+def _first_row_for_all(params: Params, xs: Any, state: Any, **masks: Any) -> Any:
+    def first(array: Any) -> Any:
+        rows = array[:, :1] if array.ndim > 2 else array
+        return jnp.broadcast_to(rows, array.shape)
+
+    return lstm_jax.lstm(params, first(xs), jax.tree.map(first, state), **masks)
+
+
 WIRING = (
     Mistake(
         name="state ignored",
         says="The state before is ignored: hand it to the first step.",
         run=_state_ignored,
         needs={"given_state": True},
+    ),
+    Mistake(
+        name="state of the reverse direction ignored",
+        says="The reverse direction starts from zeros: the odd rows of the state "
+        "before are its own.",
+        run=_zeros_in_reverse,
+        needs={"bidirectional": True, "given_state": True},
+    ),
+    Mistake(
+        name="state of the forward direction for both",
+        says="The reverse direction starts from the state of the forward one: the odd "
+        "rows of the state before are its own.",
+        run=_forward_in_both,
+        needs={"bidirectional": True, "given_state": True},
+    ),
+    Mistake(
+        name="the first row for all",
+        says="Every row has the numbers of the first: a batch of 1 is baked in.",
+        run=_first_row_for_all,
     ),
     Mistake(
         name="h and c exchanged",

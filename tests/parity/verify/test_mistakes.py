@@ -93,6 +93,22 @@ def test_the_outputs_of_a_wrong_lstm_name_it(mistake):
     assert found[0] == mistake.says, found
 
 
+def test_only_trained_weights_show_biases_in_another_order():
+    mistake = named("biases i, o, f, g")
+    case = mistake.smallest_case()
+    trained = case.draw().params
+    zeros = {k: 0 * a if "bias" in k else a for k, a in trained.items()}
+    for right, verdict in ((zeros, "ok"), (trained, "FAIL")):
+        problem = case.draw(right)
+        ours = mistake.spoilt(problem).params
+        report = compare(case, Conditions(), problem.params, ours)
+        assert report.verdict == verdict
+    assert report.advice[0] == (
+        "The biases are read as i, o, f, g, and the kernels are not: biases of zeros "
+        "do not show it. Is the source in the order of ONNX?"
+    )
+
+
 @pytest.mark.slow
 def test_a_mistake_deep_in_a_stack_is_named():
     mistake = named("dW_hh with h_t")
