@@ -1,6 +1,9 @@
 """Torch's LSTM weights in JAX and back, and proof that both are the same LSTM."""
 
 from parity.convert.find import Found as Found, find_lstms as find_lstms
+from parity.convert.onnx.lint import onnx_lint as onnx_lint
+from parity.convert.onnx.source import from_onnx as from_onnx
+from parity.convert.onnx.target import to_onnx as to_onnx
 from parity.files.kinds.safetensors import write_tensors as write_tensors
 from parity.files.read import read_tensors as read_tensors
 from parity.frameworks.kinds.cudnn import from_cudnn as from_cudnn, to_cudnn as to_cudnn

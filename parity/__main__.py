@@ -43,7 +43,7 @@ def _main(given: list[str]) -> int:
         return _refuse(_of_the_system(error))
     except ModuleNotFoundError as error:
         return _refuse(_not_installed(error))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, NotImplementedError) as error:
         return _refuse(printable(error, 2000))
     except MemoryError:
         return _refuse("memory must be larger: it is full. Use a machine with more.")
@@ -66,12 +66,12 @@ def _not_installed(error: ModuleNotFoundError) -> str:
     """The sentence for a library that this command needs; anything else is our fault.
 
     Raises:
-        ModuleNotFoundError: If it is another module than torch.
+        ModuleNotFoundError: If it is another module than torch, without a cure.
     """
-    if error.name is None or error.name.partition(".")[0] != "torch":
-        raise error
     if "pip install" in str(error):
         return printable(error, 2000)
+    if error.name is None or error.name.partition(".")[0] != "torch":
+        raise error
     return f"torch must be installed: this command needs it here. Use {INSTALL_TORCH}."
 
 

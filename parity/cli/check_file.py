@@ -14,9 +14,10 @@ from parity.arrays import is_floating
 from parity.cli.progress import Progress
 from parity.cli.screen import say, width
 from parity.convert.find import Found, nothing_found, survey
+from parity.convert.meaning import read_lstms
 from parity.files.bounds import DamagedError
 from parity.files.kinds.npz import read_npy
-from parity.files.read import Contents, read
+from parity.files.read import Contents
 from parity.files.source import Unreadable, open_source
 from parity.judge.cases import Case
 from parity.judge.exact import seconds_needed
@@ -27,6 +28,7 @@ from parity.verify.compare import compare
 from parity.verify.conditions import Conditions
 from parity.verify.given import DTYPES
 from parity.verify.prepared import prepared
+from parity.verify.runtimes import with_runtime
 
 # A check that takes longer says so before it begins: seconds.
 LONG = 60.0
@@ -57,13 +59,11 @@ def check_file(
     Raises:
         ValueError: If there is none, or the file or that of --input cannot be read.
     """
-    contents = read(options.file)
+    contents = read_lstms(options.file)
     contents.check_read("check", options.file)
     found, broken = survey(contents.tensors, options.prefix)
     if not found and not broken:
-        raise ValueError(
-            nothing_found("check", options.file, contents.tensors, options.prefix)
-        )
+        raise ValueError(nothing_found("check", options.file, contents, options.prefix))
     xs = None if options.input is None else _sequences(options)
     for one in broken:
         checked.problem(one.sentence())
@@ -74,6 +74,7 @@ def check_file(
             sizes = {"dtype": dtype, "seed": options.seed}
             what = prepared(one.lstm_params, None, xs, conditions.run, sizes)
             report = compare(what.case, conditions, what.right, None, what.xs)
+            report = with_runtime(report, contents, one, dtype)
         except (ValueError, TypeError) as error:
             checked.problem(f"{one.title}: {str(error).removeprefix('check: ')}")
             continue

@@ -15,11 +15,12 @@ from parity.arrays import FLOATING, same_bits
 from parity.cli.notes import NOT_KEPT, notes_on, options_of
 from parity.cli.options import add_command, filled
 from parity.cli.screen import Screen, say
+from parity.convert.meaning import read_lstms, written, written_by_suffix
 from parity.convert.select import Selected, Selection, select
 from parity.files import formats
 from parity.files.beside import beside
 from parity.files.formats import Format
-from parity.files.read import Contents, read
+from parity.files.read import Contents
 from parity.files.recognise import is_of
 from parity.files.tensor import Done, Tensor
 from parity.machine import need_torch
@@ -41,7 +42,7 @@ _EXAMPLES = """examples:
 
 def add_to(commands: Any) -> None:
     """Add the command and its options."""
-    sources, targets = formats.names_read(), list(formats.written())
+    sources, targets = formats.names_read(), list(written())
     add = add_command(
         commands,
         "convert",
@@ -79,6 +80,7 @@ def add_to(commands: Any) -> None:
         metavar="TYPE",
         help=f"type to cast the LSTMs to: {', '.join(FLOATING)}",
     )
+    add("--streaming", action="store_true", help="ONNX with the states in and out")
     add("--force", action="store_true", help="replace DST if it is there, even SRC")
 
 
@@ -88,16 +90,18 @@ def run(options: argparse.Namespace) -> int:
     src, dst = Path(options.src), Path(options.dst)
     to = _target(options, dst)
     _check_dst(src, dst, to, options.force)
-    contents = read(src)
+    _check_streaming(options, to)
+    contents = read_lstms(src)
     _check_source(options, contents)
     contents.check_read("convert", src)
     selected = select(contents, options.src, _selection(options))
     if to.needs_torch:
         need_torch("convert", f"it writes {to.words}", "--to safetensors")
     metadata = _kept(contents.metadata, selected, options.dtype) if to.texts else {}
-    if metadata:
-        write: Callable[..., None] = to.write
-        to = replace(to, write=partial(write, metadata=metadata))
+    told: dict[str, Any] = {"metadata": metadata} if metadata else {}
+    told |= {"streaming": True} if options.streaming else {}
+    write: Callable[..., None] = partial(to.write, **told)
+    to = replace(to, write=write)
     try:
         _convert(contents, selected.tensors, dst.resolve(), to)
     except _DiffersError as error:
@@ -109,6 +113,14 @@ def run(options: argparse.Namespace) -> int:
     kept = [NOT_KEPT] if lost else of_modules
     _print_done(dst, to, selected, notes_on(selected.lstms) + kept)
     return 0
+
+
+def _check_streaming(options: argparse.Namespace, to: Format) -> None:
+    if options.streaming and to.name != "onnx":
+        raise ValueError(
+            "convert: --streaming must come with ONNX: no other format has a graph, "
+            f"and DST is {to.name}. Leave it out, or use --to onnx."
+        )
 
 
 def _selection(options: argparse.Namespace) -> Selection:
@@ -157,7 +169,7 @@ def _convert(contents: Contents, tensors: list[Tensor], dst: Path, to: Format) -
             advance()
 
         to.write(tensors, part, done)
-        _check_written(read(part), tensors, done)
+        _check_written(read_lstms(part), tensors, done)
 
 
 def _check_written(back: Contents, tensors: list[Tensor], done: Done) -> None:
@@ -192,14 +204,14 @@ def _refuse_screen(dst: str) -> None:
 def _target(options: argparse.Namespace, dst: Path) -> Format:
     """The format to write, by --to or the suffix."""
     if options.to is not None:
-        return formats.written()[options.to]
-    by_suffix = formats.written_by_suffix()
+        return written()[options.to]
+    by_suffix = written_by_suffix()
     suffix = dst.suffix.lower()
     if suffix not in by_suffix:
         raise ValueError(
             f"convert: the suffix of {dst} must be one of {', '.join(by_suffix)}: it "
             f"tells the format. Use another, or --to with "
-            f"{', '.join(formats.written())}."
+            f"{', '.join(written())}."
         )
     return by_suffix[suffix]
 

@@ -15,9 +15,10 @@ from parity.cli.options import JSON, add_command, check_report, filled
 from parity.cli.screen import Screen, width
 from parity.convert.find import Search, names_in, passed_over, search, why_nothing
 from parity.convert.found import Found
+from parity.convert.meaning import read_lstms
 from parity.files.beside import write_bytes
 from parity.files.formats import in_words
-from parity.files.read import SAVE_PLAIN, Contents, read
+from parity.files.read import SAVE_PLAIN, Contents
 from parity.show import printable, text_table
 
 _DESCRIPTION = """Show every LSTM and LSTMCell in a file of weights: {formats}. Nothing
@@ -56,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     path = Path(options.json) if options.json not in (None, "-") else None
     if path is not None:
         check_report("inspect", "json", path, JSON, options.file)
-    contents = read(options.file)
+    contents = read_lstms(options.file)
     one = search(contents.tensors, options.prefix)
     if options.json != "-":
         _print_all(options, contents, one)
@@ -147,6 +148,7 @@ def _notes(contents: Contents, one: Search) -> list[str]:
         for lstm in one.found
         for name, count in _not_finite_in(lstm, contents).items()
     ]
+    notes += some([printable(note, 300) for note in contents.notes], "notes")
     notes += notes_on(one.found)
     notes += options_of(one.found, contents.metadata, contents.unknown)
     if one.found:
@@ -197,6 +199,7 @@ def _report(file: str, contents: Contents, one: Search) -> dict[str, Any]:
         "others": [vars(other) for other in one.others],
         "of_optimizers": one.of_optimizers,
         "metadata": contents.metadata,
+        "notes": list(contents.notes),
         "tensors": {
             name: {"shape": list(array.shape), "dtype": array.dtype.name}
             for name, array in contents.tensors.items()

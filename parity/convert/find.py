@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from parity.convert.found import Broken, Found, Layer, Other, layers_in
-from parity.files.read import read
+from parity.convert.meaning import read_lstms
+from parity.files.read import Contents
 from parity.frameworks.sources import tensors_of
 from parity.names.keys import flat
 from parity.names.prefixes import check_prefix, is_of_optimizer, listed, matching
@@ -94,12 +95,13 @@ def search(tensors: Mapping[str, Any], prefix: str | None = None) -> Search:
 
 
 def nothing_found(
-    where: str, source: Any, tensors: Mapping[str, Any], prefix: str | None
+    where: str, source: Any, contents: Contents, prefix: str | None
 ) -> str:
     """The sentence for a file without an LSTM, or without one at a prefix."""
+    tensors = contents.tensors
     at = "" if prefix is None else f" at prefix {printable(repr(prefix), 60)}"
     one = search(tensors, prefix)
-    reason = why_nothing(one)
+    reason = why_nothing(one) or "; ".join(contents.notes[:3])
     if not reason:
         reason = "weights named as in torch, weight_ih_l0 or weight_ih. It holds "
         reason += names_in(tensors)
@@ -153,7 +155,7 @@ def _copied(one: Found) -> Found:
 def _tensors_in(source: Any) -> Mapping[str, Any]:
     """The tensors of what `find_lstms` is given."""
     if _is_path(source):
-        contents = read(source)
+        contents = read_lstms(source)
         contents.check_read("find_lstms", source)
         return contents.tensors
     tensors = (

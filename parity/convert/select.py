@@ -108,7 +108,7 @@ def _searched(contents: Contents, source: str, selection: Selection) -> Search:
     if one.broken:
         raise ValueError(f"convert: {printable(one.broken[0].sentence(), 1000)}")
     if not one.found:
-        raise ValueError(nothing_found("convert", source, contents.tensors, prefix))
+        raise ValueError(nothing_found("convert", source, contents, prefix))
     places = {lstm.prefix for lstm in one.found}
     if prefix is not None and len(places) > 1:
         raise ValueError(

@@ -5,6 +5,7 @@ from pathlib import Path
 MiB = 2**20
 MOST_INSTRUCTIONS = 5_000_000  # of a pickle; a model of 1000 tensors has 40 thousand
 MOST_HEADER = 16 * MiB  # of safetensors, and a whole index: 100 thousand tensors
+MOST_ONNX = 2**31 - 1  # of ONNX without what is beside it: protobuf's own
 MOST_MEMBERS = 1_000_000  # of an archive
 MOST_NAMES = 1_000_000  # places in a tree of names
 MOST_DEPTH = 100  # of that tree

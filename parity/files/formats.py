@@ -8,6 +8,7 @@ from parity.files.kinds import (
     index,
     msgpack,
     npz,
+    onnx,
     orbax,
     plain_pickle,
     pt2,
@@ -143,6 +144,14 @@ FORMATS: tuple[Format, ...] = (
         may_be=msgpack.may_be_msgpack,
         read=msgpack.read_msgpack,
         write=msgpack.write_msgpack,
+    ),
+    Format(
+        name="onnx",
+        words="ONNX",
+        suffixes=(".onnx",),
+        looks_like=onnx.is_onnx,
+        may_be=onnx.may_be_onnx,
+        read=onnx.read_onnx,
     ),
     Format(
         name="orbax",

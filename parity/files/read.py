@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,8 @@ class Contents:
     `tensors` are views of the file, read when they are looked at, so the file must not
     be written to meanwhile. `unreadable` has the reason for each tensor of a kind that
     is not read, `unknown` the classes that were not imported, `metadata` the texts
-    beside the tensors.
+    beside the tensors, `structure` how a file says that they are used,
+    `notes` what to know of its LSTMs.
     """
 
     format: Format
@@ -34,6 +36,8 @@ class Contents:
     unknown: tuple[str, ...] = ()
     sources: tuple[Source, ...] = ()
     metadata: dict[str, str] = field(default_factory=dict)
+    structure: tuple[Any, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def unread(self) -> str:
         """Half a sentence where there are tensors and none is read; else empty."""
@@ -77,7 +81,8 @@ def read(path: str | os.PathLike[str]) -> Contents:
     format = format_of(reading)
     leaves = read_as(format, reading)
     unknown, sources = tuple(sorted(reading.unknown)), tuple(reading.sources)
-    return Contents(format, *_separated(leaves), unknown, sources, reading.metadata)
+    notes = (unknown, sources, reading.metadata, tuple(reading.structure))
+    return Contents(format, *_separated(leaves), *notes)
 
 
 def read_tensors(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:

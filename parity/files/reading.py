@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from parity.files.pickle.inert import InertClass
 from parity.files.source import Leaves, Source, open_source
@@ -19,7 +20,8 @@ class Reading:
 
     `read_any` reads another file, of any format. `sources` are the files that were
     mapped, `unknown` the classes that a pickle names and that are not known here,
-    `metadata` the texts beside the tensors.
+    `metadata` the texts beside the tensors, `structure` what the file says of how they
+    are used, in the words of its format.
     """
 
     path: Path
@@ -27,6 +29,7 @@ class Reading:
     sources: list[Source] = field(default_factory=list)
     unknown: dict[str, InertClass] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
+    structure: list[Any] = field(default_factory=list)
 
     @cached_property
     def source(self) -> Source:

@@ -48,11 +48,8 @@ def _is_part_of_distributed(reading: Reading) -> bool:
     return first > 0 or reading.path.suffix == ".distcp"
 
 
-# In protobuf: the version of the format, then a text, which is the name of a program,
-# or a message, which starts with the tag of its first field.
-_VERSION, _TEXT = rb"\x08[\x01-\x1f]", rb"\x12[\x80-\xff]*[\x00-\x7f]"
-_ONNX = rb"%b(%b[ -~]|\x12\x00|[\x1a\x22\x28\x32\x3a\x42])" % (_VERSION, _TEXT)
-_COREML = rb"%b%b\x0a" % (_VERSION, _TEXT)
+# In protobuf: the version of the format, then a message, which starts with a text.
+_COREML = rb"\x08[\x01-\x1f]\x12[\x80-\xff]*[\x00-\x7f]\x0a"
 _DICTIONARY = rb"([\x81-\x8f]|\xde..|\xdf....)"
 
 _WITH_KERAS = "Load it with Keras and save its weights as .npz."
@@ -89,11 +86,6 @@ STRANGERS: tuple[Stranger, ...] = (
         "a SavedModel of TensorFlow",
         _has_file("saved_model.pb"),
         "Load it with TensorFlow and save its weights as .npz.",
-    ),
-    Stranger(
-        "ONNX",
-        _matches(_ONNX),
-        "Save its initializers with onnx.numpy_helper.to_array and numpy.savez.",
     ),
     Stranger("CoreML", _matches(_COREML), _WITH_COREML),
     Stranger("a package of CoreML", _has_file("Manifest.json"), _WITH_COREML),

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 
 from lstm_jax import LayerParams
 from parity.frameworks.layouts import GATES, Layout
@@ -19,7 +20,7 @@ class Stacked(NamedTuple):
 def to_layout(params: LayerParams, layout: Layout) -> Stacked:
     """Torch's arrays as the layout stacks them; a projection is left out."""
     weight_ih, weight_hh, *biases = (
-        _reordered(array, GATES, layout.gates)
+        reordered(array, GATES, layout.gates)
         for array in (*params[:2], *_biases(params, layout))
     )
     if biases and layout.forget_bias:
@@ -39,7 +40,7 @@ def from_layout(stacked: Stacked, layout: Layout) -> LayerParams:
     if len(biases) == 1:
         biases.append(jnp.zeros_like(biases[0]))
     arrays = (weight_ih, weight_hh, *biases)
-    return LayerParams(*(_reordered(a, layout.gates, GATES) for a in arrays))
+    return LayerParams(*(reordered(a, layout.gates, GATES) for a in arrays))
 
 
 def _biases(params: LayerParams, layout: Layout) -> list[Any]:
@@ -58,7 +59,7 @@ def _forget_bias(bias: Any, layout: Layout) -> Any:
     return jnp.repeat(jnp.array(added, bias.dtype), len(bias) // 4)
 
 
-def _reordered(array: Any, before: str, after: str) -> Any:
-    """The blocks of the gates on the first axis, in another order."""
-    blocks = dict(zip(before, jnp.split(array, 4), strict=True))
-    return jnp.concatenate([blocks[gate] for gate in after])
+def reordered(array: Any, before: str, after: str) -> Any:
+    """The blocks of the gates on the first axis, in another order; NumPy's stay so."""
+    blocks = array.reshape(4, len(array) // 4, *array.shape[1:])
+    return blocks[np.array([*map(before.index, after)])].reshape(array.shape)

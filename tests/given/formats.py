@@ -95,6 +95,17 @@ def python2_bytes(protocol: int) -> bytes:
     return (b"(d" if protocol == 0 else b"}") + b"".join(parts) + b"."
 
 
+def onnx_bytes() -> bytes:
+    """A model that has only tensors, under torch's names."""
+    import onnx
+
+    tensors = [onnx.numpy_helper.from_array(a, name) for name, a in ARRAYS.items()]
+    graph = onnx.helper.make_graph([], "good", [], [], initializer=tensors)
+    opset = onnx.helper.make_opsetid("", 9)
+    model = onnx.helper.make_model(graph, opset_imports=[opset], ir_version=4)
+    return model.SerializeToString()
+
+
 _INDEX = b'{"weight_map": {"bias_hh_l0": "part.safetensors"}}'
 
 
@@ -110,6 +121,7 @@ def good() -> dict[str, bytes]:
         "npz": npz_bytes(),
         "a pickle": pickle.dumps(ARRAYS),
         "msgpack": msgpack_serialize(dict(ARRAYS)),
+        "ONNX": onnx_bytes(),
     }
 
 
@@ -133,7 +145,6 @@ STRANGE: dict[str, bytes | dict[str, bytes]] = {
     ),
     "HDF5": b"\x89HDF\r\n\x1a\n" + bytes(2048),
     "a SavedModel of TensorFlow": {"saved_model.pb": b"x"},
-    "ONNX": b"\x08\x08\x12\x07pytorch\x1a\x032.1:\x80\x01" + bytes(999),
     "CoreML": b"\x08\x05\x12\xa3\x01\x0a\x0c\x0a\x05input" + bytes(999),
     "a package of CoreML": {"Manifest.json": b"{}"},
     "TensorFlow Lite": b"\x1c\0\0\0TFL3\x14\0\x20\0" + bytes(999),
@@ -155,7 +166,6 @@ STRANGE: dict[str, bytes | dict[str, bytes]] = {
 }
 # More files that go by a name of the table.
 ALSO: dict[str, list[bytes]] = {
-    "ONNX": [b"\x08\x0a:\x10" + bytes(99), b"\x08\x07\x12\x00:\x10" + bytes(99)],
     "CoreML": [b"\x08\x01\x12\x20\x0a\x1e" + bytes(99)],
     "the index of a distributed checkpoint of torch": [
         b"\x80\x04\x95" + bytes(8) + b"\x8c\x25torch.distributed.checkpoint.metadata"

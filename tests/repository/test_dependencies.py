@@ -10,7 +10,7 @@ from tests.repository.source import imports, modules
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 OURS = {"lstm_jax", "parity"}
-FRAMEWORKS = ("parity", "equinox", "haiku", "keras", "mlx")
+FRAMEWORKS = ("parity", "equinox", "haiku", "keras", "mlx", "onnx")
 BY_NAME = re.compile(r'import_module\("(\w+)[\w.]*"\)')
 # Packages whose import has another name.
 IMPORTED_AS = {"dm-haiku": "haiku", "lstm-jax": "lstm_jax"}

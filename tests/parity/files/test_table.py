@@ -72,9 +72,12 @@ def test_a_format_is_one_row(toy, tmp_path, capsys):
     ("command", "said"),
     [
         ("inspect", "an Orbax checkpoint or a toy."),
-        ("convert", "msgpack, orbax or toy."),
+        ("convert", "msgpack, onnx, orbax or toy."),
         ("convert", "Torch must be installed only to write its own format."),
-        ("convert", "what DST is to be: torch, safetensors, npz, msgpack, orbax, toy"),
+        (
+            "convert",
+            "what DST is to be: torch, safetensors, npz, msgpack, onnx, orbax, toy",
+        ),
     ],
 )
 def test_the_help_lists_a_format_of_the_table(command, said, toy, capsys):

@@ -1,0 +1,1 @@
+"""ONNX both ways: the LSTM nodes of a model, and a model of an LSTM."""
