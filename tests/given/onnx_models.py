@@ -9,8 +9,8 @@ from onnx import helper, numpy_helper
 import lstm_jax
 from parity.frameworks.kinds.onnx import node_weights
 from parity.frameworks.layers import layers_of
+from tests.given.inputs import B as B, H as H, I as I, T as T
 
-T, B, I, H = 7, 3, 5, 4
 
 
 def drawn(seed: int = 0, dtype: str = "float32", **options: Any) -> dict[str, Any]:

@@ -193,7 +193,8 @@ def test_what_torch_exports_comes_back(options, batch_first):
     file, axes = io.BytesIO(), {"x": {0: "first", 1: "second"}}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.onnx.export(
+        export: Any = torch.onnx.export
+        _ = export(
             module,
             (torch.zeros(T, B, I),),
             file,
