@@ -12,7 +12,6 @@ from parity.frameworks.layers import layers_of
 from tests.given.inputs import B as B, H as H, I as I, T as T
 
 
-
 def drawn(seed: int = 0, dtype: str = "float32", **options: Any) -> dict[str, Any]:
     """Torch's names to random arrays of NumPy."""
     spec = lstm_jax.LSTMSpec(input_size=I, hidden_size=H, **options)

@@ -14,8 +14,12 @@ FRAMEWORKS = ("parity", "equinox", "haiku", "keras", "mlx", "onnx")
 BY_NAME = re.compile(r'import_module\("(\w+)[\w.]*"\)')
 # Packages whose import has another name.
 IMPORTED_AS = {"dm-haiku": "haiku", "lstm-jax": "lstm_jax"}
-# What `jax` and `flax` install, and is used through them or with their files.
-COME_WITH = {"jax": {"jaxlib"}, "flax": {"msgpack", "optax", "orbax", "tensorstore"}}
+# What these install, and is used through them or with their files.
+COME_WITH = {
+    "jax": {"jaxlib"},
+    "flax": {"msgpack", "optax", "orbax", "tensorstore"},
+    "onnx": {"google"},
+}
 
 
 def declared(extra: str = "") -> set[str]:
@@ -61,7 +65,8 @@ def test_every_extra_is_imported() -> None:
 
 def test_tests_import_frameworks_of_the_slow_tests_by_name() -> None:
     """`make lint` runs where they are not installed, and looks for what is imported."""
-    ours = set[str]().union(*map(declared, ("parity", "test", "test-without-torch")))
+    extras = ("parity", "onnx", "test", "test-without-torch")
+    ours = set[str]().union(*map(declared, extras))
     theirs = set[str]().union(*map(declared, FRAMEWORKS)) - declared() - ours
     for path in modules("tests"):
         for name, _ in imports(path.read_text("utf-8")):

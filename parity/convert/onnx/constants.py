@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from parity.files.bounds import SHARED, SHARED_MORE
-from parity.files.kinds.onnx import Scope
+from parity.files.onnx.scopes import Scope
 from parity.show import printable
 
 # Operators between a weight and its node: a chain is as long as this at most.

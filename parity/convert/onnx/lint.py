@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from parity.convert.onnx.nodes import Node, nodes_in
 from parity.convert.onnx.source import opened
-from parity.files.kinds.onnx import Scope
+from parity.files.onnx.scopes import Scope
 
 
 class Rule(NamedTuple):

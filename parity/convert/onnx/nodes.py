@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from parity.convert.onnx.constants import NotConstantError, constant
-from parity.files.kinds.onnx import Scope
+from parity.files.onnx.scopes import Scope
 from parity.frameworks.kinds.onnx import NodeWeights
 from parity.show import printable
 

@@ -10,13 +10,9 @@ from parity.convert.onnx.nodes import nodes_in
 from parity.convert.onnx.stacks import Stack, stacks_of
 from parity.convert.onnx.written import as_written
 from parity.files.bounds import DamagedError
-from parity.files.kinds.onnx import (
-    Scope,
-    config_of,
-    need_onnx,
-    nothing_beside,
-    scopes_of,
-)
+from parity.files.kinds.onnx import config_of, need_onnx
+from parity.files.onnx.beside import nothing_beside
+from parity.files.onnx.scopes import Scope, scopes_of
 from parity.files.read import read
 from parity.frameworks.portable import Portable
 from parity.names.prefixes import listed

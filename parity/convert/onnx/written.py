@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from parity.convert.onnx.graph.lstm import Form
 from parity.convert.onnx.stacks import Stack
-from parity.convert.onnx.target import Form, model_of
+from parity.convert.onnx.target import model_of
 from parity.files.bounds import DamagedError
-from parity.files.kinds.onnx import Scope
+from parity.files.onnx.scopes import Scope
 from parity.files.strict_json import parse_json
 from parity.frameworks.portable import Kind, Portable
 

@@ -11,8 +11,9 @@ from flax import nnx
 import lstm_jax
 import parity
 from parity.arrays import same_bits
+from parity.convert.onnx.graph.lstm import Form
 from parity.convert.onnx.lint import RULES
-from parity.convert.onnx.target import Form, model_of
+from parity.convert.onnx.target import model_of
 from parity.frameworks.portable import Portable
 from parity.judge.cases import Case
 from parity.judge.exact import of_oracle

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from parity.convert.onnx.graph import Graph
+from parity.convert.onnx.graph.graph import Graph
 
 _LAST = 2**63 - 1
 
@@ -60,6 +60,8 @@ def _mean(graph: Graph, made: Made) -> str:
     total = graph.add("ReduceSum", [made.ys], "total", axes=[0], keepdims=0)
     kind = graph.onnx.helper.np_dtype_to_tensor_dtype(made.dtype)
     count = graph.add("Cast", [made.lengths], "count", to=kind)
+    one = graph.weight("one", np.array(1, made.dtype))  # for a row without a step
+    count = graph.add("Max", [count, one], "count_at_least_1")
     column = graph.add("Unsqueeze", [count], "count_column", axes=[1])
     return graph.add("Div", [total, column], "mean")
 

@@ -17,6 +17,7 @@ _SINCE = {
     "Gemm": 7,
     "LSTM": 7,
     "MatMul": 9,
+    "Max": 8,
     "ReduceMean": 1,
     "ReduceSum": 1,
     "Relu": 6,

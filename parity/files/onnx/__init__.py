@@ -1,0 +1,1 @@
+"""The graphs of a model of ONNX, and the tensors in them."""
