@@ -4,8 +4,9 @@ What is added here enters every test of `tests/parity/frameworks/test_from_to.py
 """
 
 from tests.given.routes.of_flax import FLAX
+from tests.given.routes.of_onnx import ONNX
 from tests.given.routes.of_others import OTHERS
 from tests.given.routes.of_torch import TORCH
 from tests.given.routes.route import Route as Route
 
-ROUTES = [TORCH, *FLAX, *OTHERS]
+ROUTES = [TORCH, *FLAX, *OTHERS, ONNX]
