@@ -4,9 +4,11 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 from onnx import helper, numpy_helper
 
 import lstm_jax
+from parity.arrays import same_bits
 from parity.frameworks.kinds.onnx import node_weights
 from parity.frameworks.layers import layers_of
 from tests.given.inputs import B as B, H as H, I as I, T as T
@@ -61,3 +63,16 @@ def external(location: str, **told: str) -> bytes:
         entry = tensor.external_data.add()
         entry.key, entry.value = key, value
     return proto.SerializeToString()
+
+
+def session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
+    """A model, ready to run on the CPU."""
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+
+
+def same(found: Any, params: Any) -> bool:
+    """Whether arrays of JAX are those of NumPy, by name and bit for bit."""
+    assert found.keys() == params.keys()
+    return all(same_bits(np.asarray(a), params[name]) for name, a in found.items())

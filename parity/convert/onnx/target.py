@@ -69,8 +69,8 @@ def to_onnx(
         The `onnx.ModelProto`.
 
     Raises:
-        NotImplementedError: If it has a projection, or is bidirectional and is to
-            stream, or its type has no runtime.
+        NotImplementedError: If it has a projection, or is to stream and is
+            bidirectional or predicts from a mean, or its type has no runtime.
         TypeError: If the source is none of these.
         ValueError: If it is too large for protobuf, or `allow` names no loss.
         ModuleNotFoundError: If `onnx` is not installed.
@@ -160,6 +160,11 @@ def _refuse_streaming(portable: Portable, streaming: bool) -> None:
             f"{_WHERE}: streaming=True must be of one direction: the reverse one "
             "starts at the end of a sequence, which has not come yet. Leave streaming "
             "out, and give whole sequences."
+        )
+    if streaming and portable.options.get("outputs") == "mean":
+        raise NotImplementedError(
+            f"{_WHERE}: streaming=True must be of outputs that one piece has: a mean is "
+            "over the whole sequence. Leave streaming out, and give whole sequences."
         )
 
 

@@ -93,7 +93,7 @@ def check_options(where: str, options: Mapping[str, Any]) -> None:
     Raises:
         NotImplementedError: With the rows that there are.
     """
-    known = {"outputs": [*OUTPUTS], "activation": [*ACTIVATIONS, "linear", None]}
+    known = {"outputs": [*OUTPUTS], "activation": [*ACTIVATIONS, None]}
     for name, values in known.items():
         given = options.get(name, values[0] if name == "outputs" else None)
         if given not in values:
@@ -126,7 +126,7 @@ def add_head(
         predicted = graph.add("Add", [product, fc[1]], "fc")
     else:
         predicted = graph.add("Gemm", [chosen, *fc], "fc", transB=1)
-    kind = ACTIVATIONS.get(options.get("activation") or "linear")
+    kind = ACTIVATIONS.get(options.get("activation") or "")
     if kind is None:
         return predicted
     last_axis = {"axis": 2 if outputs == "all" else 1} if kind == "Softmax" else {}

@@ -4,38 +4,21 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from flax import nnx
 
 import lstm_jax
 import parity
-from parity.arrays import same_bits
-from parity.convert.onnx.graph.lstm import Form
 from parity.convert.onnx.lint import RULES
-from parity.convert.onnx.target import model_of
-from parity.frameworks.portable import Portable
 from parity.judge.cases import Case
 from parity.judge.exact import of_oracle
 from parity.judge.tolerance import Exact
-from tests.given.onnx_models import B, H, I, T, drawn
+from tests.given.onnx_models import B, H, I, T, drawn, same, session
 
 MOST = 8.0  # roundings
 SINGLE: dict[str, Any] = {}
 STACK = {"num_layers": 3, "bidirectional": True}
 THREE = {"num_layers": 3}
-
-
-def same(found, params):
-    """Whether arrays of JAX are those of NumPy, bit for bit."""
-    assert found.keys() == params.keys()
-    return all(same_bits(np.asarray(a), params[name]) for name, a in found.items())
-
-
-def session(model):
-    return onnxruntime.InferenceSession(
-        model.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
 
 
 def model_names(model):
@@ -114,65 +97,6 @@ def test_the_config_of_a_changed_graph_is_not_believed():
     assert isinstance(parity.from_onnx(model), lstm_jax.LSTM)
 
 
-@pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize("lengths", [False, True])
-def test_a_whole_model_predicts_the_same(bidirectional, lengths, unoptimised):
-    options = {"num_layers": 2, "bidirectional": bidirectional}
-    lstm = drawn(**options)
-    rng = np.random.default_rng(1)
-    head = {"fc.weight": (2, H * (1 + bidirectional)), "fc.bias": (2,)}
-    params = {f"lstm.{name}": array for name, array in lstm.items()}
-    params |= {n: rng.uniform(-1, 1, s).astype("f") for n, s in head.items()}
-    module = lstm_jax.LSTMModel.from_params(params)
-    model = parity.to_onnx(module, lengths=lengths)
-    xs = rng.standard_normal((B, T, I), np.float32)
-    steps = np.array([T, 1, 4], np.int32)
-    given = {"xs": xs} | ({"lengths": steps} if lengths else {})
-    (found,) = session(model).run(None, given)
-    exact = module(xs, lengths=steps if lengths else None)
-    assert np.abs(found - np.asarray(exact)).max() < MOST * np.finfo("f").eps
-    back = parity.from_onnx(model)
-    assert isinstance(back, lstm_jax.LSTMModel)
-    assert same(back.params(), params)
-
-
-@pytest.mark.parametrize("activation", [None, "tanh", "sigmoid", "relu", "softmax"])
-@pytest.mark.parametrize("outputs", ["last", "final", "mean", "all"])
-@pytest.mark.parametrize("lengths", [False, True])
-def test_every_head_is_what_its_name_says(outputs, lengths, activation):
-    lstm = drawn(bidirectional=True)
-    rng = np.random.default_rng(2)
-    shapes = {"embedding.weight": (9, I), "fc.weight": (2, 2 * H), "fc.bias": (2,)}
-    held = {n: rng.uniform(-1, 1, s).astype("f") for n, s in shapes.items()}
-    params = held | {f"lstm.{name}": array for name, array in lstm.items()}
-    options = {"outputs": outputs, "activation": activation}
-    portable = Portable(kind="LSTMModel", params=params, options=options)
-    model = model_of(portable, Form(lengths=lengths))
-    onnx.checker.check_model(model, full_check=True)
-    tokens = rng.integers(0, 9, (B, T))
-    steps = np.array([T, 1, 4], np.int32)
-    given = {"xs": tokens} | ({"lengths": steps} if lengths else {})
-    (found,) = session(model).run(None, given)
-    xs = held["embedding.weight"][tokens.T]
-    ys, (h, _) = lstm_jax.lstm(lstm, xs, lengths=steps if lengths else None)
-    ys, ends = np.asarray(ys), steps if lengths else np.full(B, T)
-    chosen = {
-        "last": ys[ends - 1, np.arange(B)],
-        "final": np.asarray(h).swapaxes(0, 1).reshape(B, -1),
-        "mean": ys.sum(0) / ends[:, None],
-        "all": ys.swapaxes(0, 1),
-    }[outputs]
-    exact = chosen @ held["fc.weight"].T + held["fc.bias"]
-    functions = {
-        "tanh": np.tanh,
-        "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
-        "relu": lambda z: np.maximum(z, 0),
-        "softmax": lambda z: np.exp(z) / np.exp(z).sum(-1, keepdims=True),
-    }
-    exact = functions.get(activation, lambda z: z)(exact)
-    assert np.abs(found - exact).max() < 2 * MOST * np.finfo("f").eps
-
-
 def test_names_and_versions_are_a_contract():
     plain = parity.to_onnx(drawn())
     assert model_names(plain) == [["xs"], ["ys", "h_n", "c_n"]]
@@ -218,17 +142,6 @@ def test_losses_are_refused():
     assert str(caught.value) == (
         "to_onnx: source must have torch's names of one LSTM, LSTMCell or LSTMModel: "
         "it has 'fc.weight'. Give the LSTM alone."
-    )
-
-
-def test_an_unknown_head_is_refused():
-    params = {f"lstm.{n}": a for n, a in drawn().items()}
-    options = {"outputs": "first"}
-    with pytest.raises(NotImplementedError) as caught:
-        _ = model_of(Portable(kind="LSTMModel", params=params, options=options), Form())
-    assert str(caught.value) == (
-        "to_onnx: outputs='first' must be one of 'last', 'final', 'mean', 'all': these "
-        "are written as operators of ONNX. Use one of these, or give the LSTM alone."
     )
 
 
