@@ -31,11 +31,9 @@ def _forgets(node: Node) -> bool:
 
 def _kept(node: Node) -> bool:
     """Whether the graph puts back the state of a row without a step."""
-    nodes = node.scope.graph.node
-    lengths = node.input("sequence_lens")
-    return any(n.op_type == "Equal" and lengths in n.input for n in nodes) and any(
-        n.op_type == "Where" for n in nodes
-    )
+    after = {*node.proto.output[1:]} - {""}
+    chosen = [n for n in node.scope.graph.node if n.op_type == "Where"]
+    return all(any(name in n.input for n in chosen) for name in after)
 
 
 def _has_fixed(axis_words: tuple[str, ...]) -> Callable[[Sequence[Node]], bool]:

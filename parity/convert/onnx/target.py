@@ -163,8 +163,8 @@ def _refuse_streaming(portable: Portable, streaming: bool) -> None:
         )
     if streaming and portable.options.get("outputs") == "mean":
         raise NotImplementedError(
-            f"{_WHERE}: streaming=True must be of outputs that one piece has: a mean is "
-            "over the whole sequence. Leave streaming out, and give whole sequences."
+            f"{_WHERE}: streaming=True must be of outputs that one piece has: a mean "
+            "is over the whole sequence. Leave streaming out, and give whole sequences."
         )
 
 

@@ -29,7 +29,7 @@ def _last(graph: Graph, made: Made) -> str:
     if made.lengths:
         turned = graph.add(
             "ReverseSequence",
-            [made.ys, _wide(graph, made)],
+            [made.ys, _at_least_1(graph, made)],
             "turned",
             time_axis=0,
             batch_axis=1,
@@ -41,9 +41,12 @@ def _last(graph: Graph, made: Made) -> str:
     return graph.add("Squeeze", [step], "last", axes=[0])
 
 
-def _wide(graph: Graph, made: Made) -> str:
-    """The lengths in 64 bits."""
-    return graph.add("Cast", [made.lengths], "wide_lengths", to=7)
+def _at_least_1(graph: Graph, made: Made) -> str:
+    """The lengths in 64 bits: onnxruntime leaves a row of length 0 to chance."""
+    wide = graph.add("Cast", [made.lengths], "wide_lengths", to=7)
+    none, one = (graph.weight(f"length_{n}", np.array(n)) for n in (0, 1))
+    empty = graph.add("Equal", [wide, none], "no_step")
+    return graph.add("Where", [empty, one, wide], "lengths_at_least_1")
 
 
 def _final(graph: Graph, made: Made) -> str:

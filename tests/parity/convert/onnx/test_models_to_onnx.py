@@ -66,6 +66,19 @@ def test_every_head_gives_its_numbers_and_comes_back(
     assert same(back.params(), params)
 
 
+def test_no_row_of_length_0_is_turned_around():
+    """onnxruntime 1.20 leaves what is in memory there."""
+    model = parity.to_onnx(
+        lstm_jax.LSTMModel.from_params(params_of_model()), lengths=True
+    )
+    (turned,) = (n for n in model.graph.node if n.op_type == "ReverseSequence")
+    steps = onnx.helper.make_tensor_value_info(turned.input[1], 7, [None])
+    model.graph.output.append(steps)
+    given = {"xs": inputs(tokens=False), "lengths": np.array([T, 0, 4], np.int32)}
+    found: Any = session(model).run(None, given)
+    assert found[1].tolist() == [T, 1, 4]
+
+
 @pytest.mark.parametrize("outputs", ["last", "final", "all"])
 def test_a_model_goes_on_from_a_state(outputs):
     """A row without a step keeps its state, and a head that reads it gets it."""
