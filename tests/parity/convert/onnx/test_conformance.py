@@ -78,11 +78,10 @@ def test_every_case_of_onnx_passes_or_is_refused_by_name():
     }
 
 
-def error_of_quantisation(options: dict[str, int], folder: Any) -> float:
+def error_of_quantisation(spec: lstm_jax.LSTMSpec, folder: Any) -> float:
     """Of the largest output: how far 8 bits are from float32."""
     from onnxruntime.quantization import quantize_dynamic
 
-    spec = lstm_jax.LSTMSpec(**options)
     rng, bound = np.random.default_rng(0), spec.hidden_size**-0.5
     params = {
         n: rng.uniform(-bound, bound, s).astype("f") for n, s in spec.shapes().items()
@@ -99,8 +98,8 @@ def error_of_quantisation(options: dict[str, int], folder: Any) -> float:
 
 
 def test_quantisation_costs_what_the_docs_say(tmp_path):
-    sizes = {"input_size": 32, "hidden_size": 64, "num_layers": 2}
-    error = error_of_quantisation(sizes, tmp_path)
+    spec = lstm_jax.LSTMSpec(input_size=32, hidden_size=64, num_layers=2)
+    error = error_of_quantisation(spec, tmp_path)
     assert 0.1 < error < 0.25
     kinds = {n.op_type for n in onnx.load(tmp_path / "quantised.onnx").graph.node}
     assert "DynamicQuantizeLSTM" in kinds
