@@ -111,7 +111,8 @@ def run(options: argparse.Namespace) -> int:
     lost = to.texts and "config" in contents.metadata.keys() - metadata
     of_modules = options_of(selected.lstms, metadata, contents.unknown)
     kept = [NOT_KEPT] if lost else of_modules
-    _print_done(dst, to, selected, notes_on(selected.lstms) + kept)
+    notes = [printable(note, 300) for note in contents.notes]
+    _print_done(dst, to, selected, notes + notes_on(selected.lstms) + kept)
     return 0
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from parity.files.formats import written, written_by_suffix
+from parity.convert.meaning import written, written_by_suffix
 from tests.parity.cli.test_convert_files import run, source
 
 __all__ = ["source"]

@@ -174,7 +174,7 @@ def test_what_the_system_says_is_in_a_sentence(monkeypatch, capsys):
     def locked(name):
         raise PermissionError(13, "Permission denied", name)
 
-    monkeypatch.setattr("parity.cli.inspect.read", locked)
+    monkeypatch.setattr("parity.cli.inspect.read_lstms", locked)
     assert main(["inspect", "a\x1bb.pt"]) == 2
     assert capsys.readouterr().err == (
         "python -m parity: a?b.pt: permission denied, says the system. Check the "
@@ -187,7 +187,7 @@ def test_a_full_memory_is_a_sentence(checkpoint, monkeypatch, capsys):
     def full(_):
         raise MemoryError
 
-    monkeypatch.setattr("parity.cli.inspect.read", full)
+    monkeypatch.setattr("parity.cli.inspect.read_lstms", full)
     assert main(["inspect", str(checkpoint)]) == 2
     assert capsys.readouterr().err == (
         "python -m parity: memory must be larger: it is full. Use a machine with "
