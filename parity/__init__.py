@@ -1,6 +1,8 @@
 """Torch's LSTM weights in JAX and back, and proof that both are the same LSTM."""
 
 from parity.convert.find import Found as Found, find_lstms as find_lstms
+from parity.convert.keras.source import from_keras as from_keras
+from parity.convert.keras.target import to_keras as to_keras
 from parity.convert.onnx.lint import onnx_lint as onnx_lint
 from parity.convert.onnx.source import from_onnx as from_onnx
 from parity.convert.onnx.target import to_onnx as to_onnx

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from parity.convert.keras import contents as keras
 from parity.convert.onnx import contents as onnx
 from parity.files import formats
 from parity.files.formats import Format
@@ -27,7 +28,11 @@ class Meaning:
     write: Writer | None = None
 
 
-MEANINGS = {"onnx": Meaning(with_lstms=onnx.with_lstms, write=onnx.write_onnx)}
+MEANINGS = {
+    "onnx": Meaning(with_lstms=onnx.with_lstms, write=onnx.write_onnx),
+    "h5": Meaning(with_lstms=keras.with_lstms),
+    "keras": Meaning(with_lstms=keras.with_lstms),
+}
 
 
 def read_lstms(path: str | os.PathLike[str]) -> Contents:

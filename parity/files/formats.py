@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from parity.files.kinds import (
+    h5,
     index,
     msgpack,
     npz,
@@ -152,6 +153,22 @@ FORMATS: tuple[Format, ...] = (
         looks_like=onnx.is_onnx,
         may_be=onnx.may_be_onnx,
         read=onnx.read_onnx,
+    ),
+    Format(
+        name="h5",
+        words="HDF5",
+        suffixes=(".h5", ".hdf5"),
+        memory="mapped; packed arrays are unpacked",
+        looks_like=h5.is_h5,
+        read=h5.read_h5,
+    ),
+    Format(
+        name="keras",
+        words="a model of Keras 3",
+        suffixes=(".keras",),
+        memory="mapped; packed arrays are unpacked",
+        looks_like=h5.is_keras,
+        read=h5.read_keras,
     ),
     Format(
         name="orbax",

@@ -52,7 +52,6 @@ def _is_part_of_distributed(reading: Reading) -> bool:
 _COREML = rb"\x08[\x01-\x1f]\x12[\x80-\xff]*[\x00-\x7f]\x0a"
 _DICTIONARY = rb"([\x81-\x8f]|\xde..|\xdf....)"
 
-_WITH_KERAS = "Load it with Keras and save its weights as .npz."
 _WITH_DCP = (
     f"Turn its directory into a torch file, with torch ({INSTALL_TORCH}): python -m "
     "torch.distributed.checkpoint.format_utils dcp_to_torch DIRECTORY FILE.pt."
@@ -80,8 +79,6 @@ STRANGERS: tuple[Stranger, ...] = (
         _has_file(".metadata"),
         _WITH_DCP,
     ),
-    Stranger("a model of Keras 3", _has_member("model.weights.h5"), _WITH_KERAS),
-    Stranger("HDF5", starts(b"\x89HDF\r\n\x1a\n"), _WITH_KERAS),
     Stranger(
         "a SavedModel of TensorFlow",
         _has_file("saved_model.pb"),

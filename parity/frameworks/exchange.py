@@ -33,7 +33,7 @@ def written(
     """
     portable = portable_of(where, source)
     _check_alone(where, portable)
-    lost = losses(portable.spec, target) | _lost_of(source, target)
+    lost = losses(portable.spec, target) | lost_of(source, target)
     refuse_losses(where, lost, allow)
     params = {n: array_of(n, a, where) for n, a in portable.params.items()}
     return replace(portable, params=params)
@@ -53,8 +53,13 @@ def _check_alone(where: str, portable: Portable) -> None:
         )
 
 
-def _lost_of(source: Any, target: str) -> dict[str, str]:
-    """What a module's options say that the target cannot hold."""
+def lost_of(source: Any, target: str) -> dict[str, str]:
+    """What a module's options say that the target cannot hold.
+
+    Args:
+        source: `lstm_jax.LSTM` or `LSTMCell`, or a mapping, which has none.
+        target: The framework, as `losses` names it.
+    """
     lost, name = {}, TARGETS[target].name
     deep = getattr(source, "dropout", 0) and source.spec.num_layers > 1
     if deep and target != "torch":

@@ -92,7 +92,8 @@ _ROWS = (
         transposed=True,
         biases=1,
         bias_optional=True,
-        note="calls `g` c; its forget bias of 1 is in the stored bias",
+        note="calls `g` c; its forget bias of 1 is in the stored bias; "
+        "CuDNNLSTM has two biases, and torch's blocks in the shape `(I, H)`",
     ),
     Layout(
         name="Haiku",

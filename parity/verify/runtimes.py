@@ -1,43 +1,83 @@
-"""The runtime of a file itself beside JAX and torch: onnxruntime for ONNX."""
+"""The runtime of a file itself beside JAX and torch: Keras, or onnxruntime."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from parity.convert.found import Found
+from parity.convert.keras.runtime import groups_at, keras_here, run_groups
 from parity.convert.onnx.contents import stack_at
 from parity.convert.onnx.runtime import run_nodes, runs_here, version
 from parity.files.read import Contents
-from parity.judge.cases import Case
+from parity.frameworks.framework import Outputs
+from parity.judge.cases import Case, Problem
 from parity.judge.exact import of_oracle
+from parity.judge.tensors import OUTPUTS
 from parity.report.report import Report
 from parity.report.rows import Row
+
+# What a runtime gives, and its version; None where it does not run this LSTM.
+Run = Callable[[Contents, str, Problem], tuple[Outputs, str] | None]
+
+
+def _run_keras(
+    contents: Contents, prefix: str, problem: Problem
+) -> tuple[Outputs, str] | None:
+    groups = groups_at(contents, prefix)
+    keras = keras_here() if groups else None
+    if keras is None:
+        return None
+    made = run_groups(groups, problem.xs, *(problem.state or ()))
+    return made, f"{keras.__version__} on {keras.backend.backend()}"
+
+
+def _run_onnx(
+    contents: Contents, prefix: str, problem: Problem
+) -> tuple[Outputs, str] | None:
+    nodes = stack_at(contents, prefix)
+    if not nodes or not runs_here(nodes):
+        return None
+    made = run_nodes(nodes, problem.xs, *(problem.state or ()))
+    return Outputs(*made), version()
+
+
+# By the name of a format: the runtime, and what runs its files.
+RUNTIMES: dict[str, tuple[str, Run]] = {
+    "h5": ("Keras", _run_keras),
+    "keras": ("Keras", _run_keras),
+    "onnx": ("onnxruntime", _run_onnx),
+}
 
 
 def with_runtime(report: Report, contents: Contents, one: Found, dtype: str) -> Report:
     """The report with rows of the file's own runtime, where there is one here.
 
-    The nodes of the file run as they are, from inputs and a state that are drawn; the
+    What the file holds runs as it is, from inputs and a state that are drawn; the
     exact values are the oracle's, of the weights that were read.
     """
-    if contents.format.name != "onnx" or dtype != "float32":
+    name, run = RUNTIMES.get(contents.format.name, ("", None))
+    if run is None or dtype != "float32":
         return report
-    nodes = stack_at(contents, one.prefix)
-    if not nodes or not runs_here(nodes):
-        return report
-    case = Case.of(one.spec, name="onnxruntime", dtype=dtype)
+    case = Case.of(one.spec, name=name, dtype=dtype)
     params: Any = one.lstm_params
     problem = case.draw(params)
+    try:
+        made = run(contents, one.prefix, problem)
+    except ImportError as error:
+        return replace(report, facts=report.facts | {name: f"not run: {error}"})
+    if made is None:
+        return report
+    outputs, its_version = made
     exact = of_oracle(problem)
-    made = run_nodes(nodes, problem.xs, *(problem.state or ()))
     rows = [
         Row(
-            f"onnxruntime {name}",
+            f"{name} {tensor}",
             "",
-            case.distance(name, value, exact[name, ""]),
+            case.distance(tensor, value, exact[tensor, ""]),
             None,
             case.budget,
         )
-        for name, value in zip(("ys", "h_n", "c_n"), made, strict=True)
+        for tensor, value in zip(OUTPUTS, outputs, strict=True)
     ]
-    facts = {**report.facts, "onnxruntime": version()}
+    facts = {**report.facts, name: its_version}
     return replace(report, rows=[*report.rows, *rows], facts=facts)

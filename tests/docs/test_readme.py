@@ -20,8 +20,8 @@ from tests.given import ROOT
 README = ROOT / "README.md"
 TEXT = README.read_text(encoding="utf-8")
 DOCS = README.parent / "docs"
-NAMES = ("recurrent_rl", "sequences", "streaming", "derivatives", "your_checkpoint")
-PAGES = [README, *(DOCS / f"{name}.md" for name in NAMES)]
+NAMES = ("recurrent_rl", "sequences", "streaming", "keras", "derivatives")
+PAGES = [README, *(DOCS / f"{name}.md" for name in (*NAMES, "your_checkpoint"))]
 PROOF = (DOCS / "proof.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| ([^|]+) \| (\d.*) \|$", re.MULTILINE)
 
@@ -36,11 +36,15 @@ def params(page):
     return pytest.param(page, id=page.stem, marks=marks)
 
 
+# Keras's arrays are older than NumPy's rule of copies.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize("page", [params(page) for page in PAGES])
 def test_every_python_block_runs_one_after_the_other(
     page, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     names = {}
     promised = []
     for block in blocks(page, "python"):

@@ -10,7 +10,7 @@ import numpy as np
 from flax.serialization import msgpack_serialize
 from safetensors.numpy import save
 
-from tests.given import pickled
+from tests.given import keras_files, pickled
 
 _DRAW = np.random.default_rng(0)
 ARRAYS = {
@@ -122,6 +122,7 @@ def good() -> dict[str, bytes]:
         "a pickle": pickle.dumps(ARRAYS),
         "msgpack": msgpack_serialize(dict(ARRAYS)),
         "ONNX": onnx_bytes(),
+        **keras_files.good(),
     }
 
 
@@ -140,10 +141,6 @@ STRANGE: dict[str, bytes | dict[str, bytes]] = {
         _METADATA + b")\x81"
     ),
     "a distributed checkpoint of torch": {".metadata": b"x", "__0_0.distcp": b"x"},
-    "a model of Keras 3": pickled.archive(
-        {"config.json": b"{}", "model.weights.h5": b"\x89HDF\r\n\x1a\n"}
-    ),
-    "HDF5": b"\x89HDF\r\n\x1a\n" + bytes(2048),
     "a SavedModel of TensorFlow": {"saved_model.pb": b"x"},
     "CoreML": b"\x08\x05\x12\xa3\x01\x0a\x0c\x0a\x05input" + bytes(999),
     "a package of CoreML": {"Manifest.json": b"{}"},

@@ -91,6 +91,8 @@ calls = {
     "to_onnx": lambda: parity.to_onnx(lstm),
     "from_onnx": lambda: parity.from_onnx(parity.to_onnx(lstm)),
     "onnx_lint": lambda: parity.onnx_lint(parity.to_onnx(lstm)),
+    "to_keras": lambda: parity.to_keras(params),
+    "from_keras": lambda: parity.from_keras(parity.to_keras(params)),
     "check": lambda: parity.check(params).to_html(),
     "check_case": lambda: parity.check_case(case),
     "check_against": lambda: parity.check_against(os.environ["GOLDEN"]),

@@ -1,0 +1,85 @@
+"""Files of Keras that say too little, or are not read: each message whole."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import parity
+from parity.files.hdf5 import listed
+from tests.given.inputs import H, I
+from tests.given.keras_files import CELL, drawn, good, lstm, weights_file
+
+pytestmark = pytest.mark.usefixtures("no_jaxtyping")
+
+UNSAID = (
+    "from_keras: {} must say what its layers do: of {!r}, {}. Give "
+    "config=model.to_json(); of LSTMs, what you know of them, such as "
+    "config={}."
+)
+
+
+def test_a_file_must_say_what_its_layers_do(tmp_path: Path) -> None:
+    path = weights_file(tmp_path / "x.h5", {"lstm_1": lstm()}, "2.9.0")
+    said = "the file does not say its activations, nor go_backwards"
+    with pytest.raises(ValueError, match="must say") as caught:
+        _ = parity.from_keras(path)
+    assert str(caught.value) == UNSAID.format(path, "lstm_1", said, CELL)
+    for config, what in (
+        (CELL | {"units": 4}, "not have 'units'"),
+        ({"activation": "tanh"}, "have 'go_backwards'"),
+    ):
+        with pytest.raises(ValueError, match="config must") as caught:
+            _ = parity.from_keras(path, config=config)
+        assert str(caught.value) == (
+            f"from_keras: config must {what}: it has the options of Keras's LSTM that "
+            f"weights do not tell. Give {CELL}, if it was so."
+        )
+
+
+def test_other_layers_of_such_a_file_need_its_json(tmp_path: Path) -> None:
+    layers = {"lstm_1": lstm(), "dense_1": {"kernel:0": drawn((H, 3))[0]}}
+    path = weights_file(tmp_path / "x.h5", layers)
+    said = "the file does not say what layer it is"
+    with pytest.raises(ValueError, match="must say") as caught:
+        _ = parity.from_keras(path, config=CELL)
+    assert str(caught.value) == UNSAID.format(path, "dense_1", said, CELL)
+
+
+def test_of_cudnnlstm_only_its_direction_is_open(tmp_path: Path) -> None:
+    kernel, recurrent, bias = drawn((I, 4 * H), (H, 4 * H), (8 * H,))
+    arrays = {"kernel:0": kernel, "recurrent_kernel:0": recurrent, "bias:0": bias}
+    path = weights_file(tmp_path / "x.h5", {"rnn": arrays})
+    with pytest.raises(ValueError, match="must say") as caught:
+        _ = parity.from_keras(path)
+    said = "the file does not say go_backwards"
+    assert str(caught.value) == UNSAID.format(path, "rnn", said, CELL)
+
+
+def test_a_file_of_another_format_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    np.savez(path, weight=np.ones(3))
+    with pytest.raises(ValueError, match="file of Keras") as caught:
+        _ = parity.from_keras(path)
+    assert str(caught.value) == (
+        f"from_keras: {path} must be a file of Keras: it is npz, and no layer of Keras "
+        "is in it. Use parity.find_lstms(path)."
+    )
+
+
+@pytest.mark.parametrize("words", ["HDF5", "a model of Keras 3"])
+def test_without_h5py_the_file_and_the_install_are_named(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x"
+    _ = path.write_bytes(good()[words])
+    monkeypatch.setattr(
+        listed, "find_spec", lambda name: None if name == "h5py" else find_spec(name)
+    )
+    with pytest.raises(ValueError, match="h5py") as caught:
+        _ = parity.read_tensors(path)
+    assert str(caught.value) == (
+        f"{path} cannot be read as {words}: h5py is not installed, and it reads HDF5. "
+        "Install it: pip install 'lstm-jax[keras]'."
+    )
