@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from lstm_jax import LSTMSpec
 
@@ -30,6 +31,7 @@ class Layout:
     forget_bias: float = 0.0
     projection: bool = False
     state: str = "(h, c)"
+    lies: Literal["stacked", "apart", "joined", "flat"] = "stacked"
     note: str = ""
 
     def losses(self, spec: LSTMSpec) -> dict[str, str]:
@@ -68,6 +70,7 @@ _ROWS = (
     Layout(
         name="jax.experimental.rnn",
         kernels="torch's in one flat vector",
+        lies="flat",
         note="all kernels, then all biases, of forward 0, reverse 0, forward 1, ...",
     ),
     Layout(name="Equinox", biases=1, bias_optional=True),
@@ -76,6 +79,7 @@ _ROWS = (
         name="Flax",
         transposed=True,
         kernels="`(I, H)`, `(H, H)`, the gates apart",
+        lies="apart",
         biases=1,
         state="(c, h)",
         note="`ii`, `if`, ... `ho`; nnx writes `if_`; biases on `h*`",
@@ -100,6 +104,7 @@ _ROWS = (
         gates="igfo",
         transposed=True,
         kernels="one `(I+H, 4H)`",
+        lies="joined",
         biases=1,
         forget_bias=1.0,
         note="adds 1 to `f` at every step, and stores it nowhere",

@@ -1,13 +1,16 @@
-"""What is said of a layout: the losses, and the table of docs/design.md.
+"""What is said of a layout: the losses, the table and the picture of docs/formats.md.
 
-`PYTHONPATH=. python tests/parity/frameworks/test_layouts.py` prints the table anew.
+`PYTHONPATH=. python tests/parity/frameworks/test_layouts.py` prints the table anew, and
+draws the picture.
 """
 
+import re
 from dataclasses import replace
 
 import pytest
 
 from lstm_jax import LSTMSpec
+from parity.frameworks.drawing import picture
 from parity.frameworks.layouts import GATES, LAYOUTS, markdown, readers_of
 from parity.frameworks.registry import FRAMEWORKS, layouts
 from tests.given import ROOT
@@ -17,8 +20,22 @@ SPEC = LSTMSpec(input_size=5, hidden_size=4)
 
 
 def test_the_page_has_the_table_of_the_layouts() -> None:
-    page = (ROOT / "docs" / "design.md").read_text("utf-8")
+    page = (ROOT / "docs" / "formats.md").read_text("utf-8")
     assert f"\n\n{markdown(layouts())}\n\n" in page
+
+
+PICTURE = ROOT / "docs" / "images" / "layouts.svg"
+
+
+def test_the_page_has_the_picture_of_the_layouts() -> None:
+    assert PICTURE.read_text("utf-8") == picture(layouts())
+
+
+def test_a_picture_has_the_gates_of_each_row_in_their_order() -> None:
+    for layout in layouts():
+        drawn = re.findall(r">([ifgo])</text>", picture([layout]))
+        kernels = 1 if layout.lies == "joined" else 2
+        assert drawn == list(layout.gates) * (kernels + layout.biases)
 
 
 def test_a_framework_that_is_added_is_a_line_of_the_table(
@@ -57,3 +74,4 @@ def test_losses_are_sentences_by_name() -> None:
 
 if __name__ == "__main__":
     print(markdown(layouts()))
+    _ = PICTURE.write_text(picture(layouts()), "utf-8")

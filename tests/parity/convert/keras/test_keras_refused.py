@@ -92,7 +92,7 @@ LOST: list[tuple[str, Callable[[], Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "source", "sentence"), LOST, ids=str)
+@pytest.mark.parametrize(("name", "source", "sentence"), LOST)
 def test_what_would_be_lost_is_allowed_by_name(
     name: str, source: Callable[[], Any], sentence: str
 ) -> None:
