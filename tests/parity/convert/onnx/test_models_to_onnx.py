@@ -67,7 +67,7 @@ def test_every_head_gives_its_numbers_and_comes_back(
 
 
 def test_no_row_of_length_0_is_turned_around():
-    """onnxruntime 1.20 leaves what is in memory there."""
+    """onnxruntime 1.20 does not write the outputs of such a row."""
     model = parity.to_onnx(
         lstm_jax.LSTMModel.from_params(params_of_model()), lengths=True
     )
