@@ -41,12 +41,12 @@ test: lint
 
 test-all: test slow
 
-# BeatNet asks for packages of years ago; of it, files are read alone.
-.venv/installed-beatnet: .venv/installed-models
-	$(PIP) --no-deps BeatNet==1.1.3
+# They ask for packages of years ago; of them, files are read alone.
+.venv/installed-read-alone: .venv/installed-models
+	$(PIP) --no-deps BeatNet==1.1.3 textgenrnn==2.0.0 mhcnuggets==2.4.1
 	@touch $@
 
-slow: .venv/installed-test .venv/installed-beatnet .venv/installed-peers
+slow: .venv/installed-test .venv/installed-read-alone .venv/installed-peers
 	$(call RUN_TESTS,$(BIN)) --dist worksteal -m slow
 
 # The newest jax and flax need Python 3.12 or later; torch is left out.

@@ -1,8 +1,6 @@
 """Trained LSTMs that ordinary packages carry: found, proved and converted both ways."""
 
 import re
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,15 +11,8 @@ import parity
 from parity.__main__ import main
 from parity.files.read import read
 from tests.given import beatnet
+from tests.given.libraries import file_of
 from tests.parity.frameworks.test_convert import assert_same_bits
-
-
-def file_of(package, *path):
-    """A file of an installed package, which is not imported."""
-    spec = find_spec(package)
-    assert spec is not None, f"{package} is not installed: see `make slow`"
-    assert spec.origin is not None
-    return Path(spec.origin).parent.joinpath(*path)
 
 
 @pytest.fixture(scope="module")

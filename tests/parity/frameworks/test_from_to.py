@@ -16,7 +16,7 @@ from parity.frameworks.framework import Outputs
 from parity.judge.cases import SETS, Case, Cotangents, Problem
 from parity.judge.exact import of_oracle
 from parity.judge.tensors import Primals, by_key, by_name
-from tests.given.libraries import needs_peer
+from tests.given.libraries import file_of, needs_peer
 from tests.given.routes import ROUTES, Route
 
 ONE = Case(name="one layer", given_state=False)
@@ -179,3 +179,19 @@ def test_every_framework_gives_to_every_other(source: Route, target: Route) -> N
     problem = drawn(BOTH, params)
     written = target.write(lstm_jax.LSTM.from_params(params))
     assert max(errors_of(target, BOTH, written, problem)) <= BOTH.budget
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ROUTES, ids=lambda route: route.name)
+def test_trained_weights_give_the_numbers_and_come_back(target: Route) -> None:
+    """Of a voice detector: biases that differ, and gates that are far from random."""
+    path = file_of("silero_vad", "data", "silero_vad_16k.safetensors")
+    (found,) = parity.find_lstms(path)
+    params = found.lstm_params
+    case = Case.of(found.spec, name="silero", steps=3, given_state=False)
+    written = target.write(lstm_jax.LSTM.from_params(params))
+    problem = drawn(case, params)
+    assert max(errors_of(target, case, written, problem)) <= case.budget
+    lost = lost_by(target, case)
+    back = params_in(target.read(written))
+    assert_same(back, without_what_is_lost(params, lost), "forget bias" in lost)

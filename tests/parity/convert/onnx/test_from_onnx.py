@@ -13,8 +13,8 @@ import lstm_jax
 import parity
 from parity.arrays import same_bits
 from parity.files.bounds import SHARED_MORE
+from tests.given.libraries import file_of
 from tests.given.onnx_models import B, H, I, T, drawn, external, model, single
-from tests.parity.test_real_models import file_of
 
 pytestmark = pytest.mark.usefixtures("unoptimised")
 
