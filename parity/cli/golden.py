@@ -32,19 +32,19 @@ def add_options(add: Callable[..., Any]) -> None:
         "--save",
         type=Path,
         metavar="NPZ",
-        help="keep inputs, exact values and what each side gave, for --against",
+        help="keep inputs and exact values, for --against",
     )
     add(
         "--against",
         type=Path,
         metavar="NPZ",
-        help="judge JAX, as it is here, by a file of --save; torch is not needed",
+        help="judge JAX here by a file of --save, without torch",
     )
     add(
         "--reduce",
         type=Path,
         metavar="PY",
-        help="where something fails, write the smallest LSTM that shows it as a script",
+        help="write the smallest LSTM that fails as a script",
     )
 
 

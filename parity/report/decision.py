@@ -41,7 +41,10 @@ def _compared(reports: Sequence[Findings]) -> str:
         beside = ", beside torch's numbers" * ("torch" in sides)
         made = "; ".join(sorted(saved))
         words = f"JAX with exact values of a file{beside}, saved by {made}"
-    return "; ".join(filter(None, (words, without_torch(reports))))
+    ran = [str(r.facts["runtime"]) for r in reports if "runtime" in r.facts]
+    own = (f"the file's own, {one}" for one in dict.fromkeys(ran))
+    parts = (words, *own, without_torch(reports))
+    return "; ".join(filter(None, parts))
 
 
 def _then(reports: Sequence[Findings]) -> str:

@@ -64,7 +64,8 @@ def with_runtime(report: Report, contents: Contents, one: Found, dtype: str) -> 
     try:
         made = run(contents, one.prefix, problem)
     except ImportError as error:
-        return replace(report, facts=report.facts | {name: f"not run: {error}"})
+        not_run = {"runtime": f"{name}, did not run: {error}"}
+        return replace(report, facts=report.facts | not_run)
     if made is None:
         return report
     outputs, its_version = made
@@ -79,5 +80,5 @@ def with_runtime(report: Report, contents: Contents, one: Found, dtype: str) -> 
         )
         for tensor, value in zip(OUTPUTS, outputs, strict=True)
     ]
-    facts = {**report.facts, name: its_version}
+    facts = report.facts | {"runtime": f"{name} {its_version}"}
     return replace(report, rows=[*report.rows, *rows], facts=facts)
