@@ -1,4 +1,4 @@
-"""Torch's LSTM weights in JAX and back, and proof that both are the same LSTM."""
+"""LSTM weights from every framework to every other, and proof that they are equal."""
 
 from parity.convert.find import Found as Found, find_lstms as find_lstms
 from parity.convert.keras.source import from_keras as from_keras

@@ -83,7 +83,7 @@ def _refuse(sentence: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
-        description="Move LSTM weights between torch and JAX, and prove them equal.",
+        description="Move LSTM weights between frameworks, and prove them equal.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
