@@ -56,7 +56,7 @@ class Mistake:
 
         Its weights are square, so that a transposed one fits.
         """
-        return replace(_SMALLEST, **self.needs, **options)
+        return replace(_SMALLEST, **{**self.needs, **options})
 
     def spoilt(self, problem: Problem) -> Problem:
         """The problem with the weights of the mistake."""
