@@ -39,7 +39,7 @@ def streaming(
             "last" or "final" predicts once for each part.
         weights: "inside" the program, or an "argument" before the others, a dict under
             torch's names: `(weights, xs, (h, c))`.
-        platforms: Those that the program runs on, of `jax.export`.
+        platforms: Those that the program is lowered for, of `jax.export`.
 
     Returns:
         What `jax.export.export` does: `call(xs, (h, c))` runs it, `serialize()` gives

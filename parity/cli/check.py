@@ -135,9 +135,8 @@ def run(options: argparse.Namespace) -> int:
         interrupted = True
     _conclude(checked.reports, screen, options)
     _write_all(options, checked, screen)
-    for line in golden.write_files(
-        options, checked, kept, replace(conditions, keep=forget)
-    ):
+    conditions = replace(conditions, keep=forget)
+    for line in golden.write_files(options, kept, conditions):
         screen.print(line)
     for sentence in checked.problems:
         say(printable(sentence, 2000))

@@ -25,7 +25,8 @@ from parity.report.report import Report
 from parity.report.rows import NOTHING
 from parity.show import printable
 from parity.verify.compare import compare
-from parity.verify.conditions import Conditions
+from parity.verify.compared import Compared
+from parity.verify.conditions import Conditions, Keep
 from parity.verify.given import DTYPES
 from parity.verify.prepared import prepared
 from parity.verify.runtimes import with_runtime
@@ -67,20 +68,24 @@ def check_file(
     xs = None if options.input is None else _sequences(options)
     for one in broken:
         checked.problem(one.sentence())
+    compared: list[Compared] = []
+    conditions = replace(conditions, keep=_both(conditions.keep, compared))
     file = {"file": options.file, "sha256": digests(options.file, contents)}
     for one, dtype in progress.over(_checks(options, found, show)):
         _warn_if_long(one, dtype, xs)
         try:
             sizes = {"dtype": dtype, "seed": options.seed}
             what = prepared(one.lstm_params, None, xs, conditions.run, sizes)
-            report = compare(what.case, conditions, what.right, None, what.xs)
-            report = with_runtime(report, contents, one, dtype)
+            case = replace(what.case, name=_title(one, dtype, options.file))
+            report = compare(case, conditions, what.right, None, what.xs)
+            report = with_runtime(report, contents, one, compared[-1])
         except (ValueError, TypeError) as error:
             checked.problem(f"{one.title}: {str(error).removeprefix('check: ')}")
             continue
         finally:
             contents.release()
-        checked.reports.append(_titled(report, one, dtype, file))
+        facts = report.facts | {"lstm": one.title} | file
+        checked.reports.append(replace(report, facts=facts))
         show(checked.reports[-1].text(width()))
         if report.verdict == NOTHING:
             checked.problem(f"{one.title}, {dtype}: {report.messages()[0]}")
@@ -125,10 +130,18 @@ def _minutes(seconds: float) -> str:
 MOST_FOR_FLOAT64 = 2_000_000
 
 
-def _titled(report: Report, one: Found, dtype: str, file: dict[str, Any]) -> Report:
-    title = f"{one.title}: {one.sizes()}, {dtype}, in {printable(file['file'])}"
-    facts = {**report.facts, "lstm": one.title, **file}
-    return replace(report, title=title, facts=facts)
+def _both(keep: Keep, last: list[Compared]) -> Keep:
+    """Hand a comparison on, and hold the last one."""
+
+    def kept(compared: Compared) -> None:
+        last[:] = [compared]
+        keep(compared)
+
+    return kept
+
+
+def _title(one: Found, dtype: str, file: str) -> str:
+    return f"{one.title}: {one.sizes()}, {dtype}, in {printable(file)}"
 
 
 def _checks(

@@ -11,19 +11,17 @@ from parity.cli.check_file import Checked
 from parity.cli.options import check_report
 from parity.cli.progress import Progress
 from parity.files.beside import write_bytes
-from parity.judge.tensors import Array
-from parity.report.rows import FAIL
 from parity.show import printable
 from parity.verify.compared import Compared
 from parity.verify.conditions import Conditions
 from parity.verify.reduced import reduce
 from parity.verify.reduced.trial import Trial
-from parity.verify.saved import Golden, compare_saved, golden_of, read, write
+from parity.verify.saved import compare_saved, golden_of, read, write
 
 _SUFFIXES = {"save": (".npz",), "reduce": (".py",)}
 # What is in a golden file, and is not asked for beside it.
 _IN_THE_FILE = ("file", "random", "prefix", "dtype", "input", "batch_first", "start")
-_IN_THE_FILE += ("save", "reduce")
+_IN_THE_FILE += ("seed", "save", "reduce")
 
 
 def add_options(add: Callable[..., Any]) -> None:
@@ -88,38 +86,33 @@ def check_saved(
 
 
 def write_files(
-    options: argparse.Namespace,
-    checked: Checked,
-    kept: list[Compared],
-    conditions: Conditions,
+    options: argparse.Namespace, kept: list[Compared], conditions: Conditions
 ) -> Iterator[str]:
     """Write what --save and --reduce ask for; a line for each."""
-    if options.save is not None and kept:
-        write(options.save, list(_goldens(checked, kept)))
-        size = options.save.stat().st_size
-        yield f"saved: {printable(options.save, 1000)}, {size / 1e6:.1f} MB"
+    if options.save is not None:
+        yield _saved(options.save, kept, conditions)
     if options.reduce is not None:
-        yield _reduced(options.reduce, checked, kept, conditions)
+        yield _reduced(options.reduce, kept, conditions)
 
 
-def _goldens(checked: Checked, kept: list[Compared]) -> Iterator[Golden]:
-    for report, compared in zip(checked.reports, kept, strict=True):
-        facts = {"lstm_jax": lstm_jax.__version__, "jax": report.facts["jax"]}
-        if compared.torch:
-            facts["torch"] = version("torch")
-        facts["device"] = report.facts["device"]
-        yield golden_of(report.title, compared, facts)
+def _saved(path: Path, kept: list[Compared], conditions: Conditions) -> str:
+    shown = printable(path, 1000)
+    if not kept:
+        return f"{shown} was not written: nothing was checked"
+    facts = conditions.facts()
+    made = {"lstm_jax": lstm_jax.__version__, "jax": facts["jax"]}
+    if any(one.torch for one in kept):
+        made["torch"] = version("torch")
+    made["device"] = facts["device"]
+    write(path, [golden_of(one, made) for one in kept])
+    return f"saved: {shown}, {path.stat().st_size / 1e6:.1f} MB"
 
 
-def _reduced(
-    path: Path, checked: Checked, kept: list[Compared], conditions: Conditions
-) -> str:
-    pairs = zip(checked.reports, kept, strict=True)
-    failed = [compared for report, compared in pairs if report.verdict == FAIL]
-    if not failed:
+def _reduced(path: Path, kept: list[Compared], conditions: Conditions) -> str:
+    failed = next((one for one in kept if one.wrong), None)
+    if failed is None:
         return f"{printable(path, 1000)} was not written: nothing failed"
-    case, xs = failed[0].case, failed[0].problem.xs
-    right: dict[str, Array] = failed[0].problem.params
-    found = reduce(Trial(case=case, right=right, ours=None, xs=xs), conditions)
+    what = Trial(failed.case, failed.problem.params, None, failed.problem.xs)
+    found = reduce(what, conditions)
     write_bytes(path, found.script.encode())
     return f"reduced: {printable(path, 1000)}, after {found.tried} smaller LSTMs"

@@ -57,10 +57,11 @@ def lost_of(source: Any, target: str) -> dict[str, str]:
     """What a module's options say that the target cannot hold.
 
     Args:
-        source: `lstm_jax.LSTM` or `LSTMCell`, or a mapping, which has none.
+        source: `lstm_jax.LSTM`, `LSTMCell`, `LSTMModel`; a mapping has no options.
         target: The framework, as `losses` names it.
     """
     lost, name = {}, TARGETS[target].name
+    source = getattr(source, "lstm", source)
     deep = getattr(source, "dropout", 0) and source.spec.num_layers > 1
     if deep and target != "torch":
         lost["dropout"] = f"{name} has no dropout between the layers of an LSTM."

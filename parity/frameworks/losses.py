@@ -15,7 +15,7 @@ TARGETS: dict[str, Layout] = {
     "mlx": LAYOUTS["MLX"],
     "cudnn": LAYOUTS["jax.experimental.rnn"],
 }
-# The function stays, but for a rounding; training differs, see docs/design.md.
+# The function stays, but for a rounding; training differs, see docs/formats.md.
 HARMLESS = ("two biases", "no bias", "forget bias")
 # Nothing could be written in its place.
 IMPOSSIBLE = ("projection",)

@@ -1,5 +1,6 @@
 """The arguments of a check, checked: a case, and the arrays that replace drawn ones."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import lstm_jax
@@ -9,11 +10,18 @@ from parity.verify import given
 
 
 class Prepared(NamedTuple):
-    """What is compared: see `parity.verify.compare.compare`."""
+    """What is compared.
+
+    Attributes:
+        case: Sizes, type and seed.
+        right: The right weights; None means drawn ones.
+        ours: The weights that JAX is given; None means the right ones.
+        xs: The inputs `(T, *B, I)`; None means drawn ones.
+    """
 
     case: Case
-    right: dict[str, Array]
-    ours: dict[str, Array] | None
+    right: Mapping[str, Array] | None
+    ours: Mapping[str, Array] | None
     xs: Array | None
 
 

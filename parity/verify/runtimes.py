@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from parity.convert.found import Found
 from parity.convert.keras.runtime import groups_at, keras_here, run_groups
@@ -10,11 +9,11 @@ from parity.convert.onnx.contents import stack_at
 from parity.convert.onnx.runtime import run_nodes, runs_here, version
 from parity.files.read import Contents
 from parity.frameworks.framework import Outputs
-from parity.judge.cases import Case, Problem
-from parity.judge.exact import of_oracle
-from parity.judge.tensors import OUTPUTS
+from parity.judge.cases import Problem
+from parity.judge.tensors import OUTPUTS, flatten_batch
 from parity.report.report import Report
 from parity.report.rows import Row
+from parity.verify.compared import Compared
 
 # What a runtime gives, and its version; None where it does not run this LSTM.
 Run = Callable[[Contents, str, Problem], tuple[Outputs, str] | None]
@@ -49,36 +48,36 @@ RUNTIMES: dict[str, tuple[str, Run]] = {
 }
 
 
-def with_runtime(report: Report, contents: Contents, one: Found, dtype: str) -> Report:
+def with_runtime(
+    report: Report, contents: Contents, one: Found, compared: Compared
+) -> Report:
     """The report with rows of the file's own runtime, where there is one here.
 
-    What the file holds runs as it is, from inputs and a state that are drawn; the
-    exact values are the oracle's, of the weights that were read.
+    What the file holds runs as it is, on the inputs and the state of the comparison,
+    and is judged by the same exact values.
     """
+    case = compared.case
     name, run = RUNTIMES.get(contents.format.name, ("", None))
-    if run is None or dtype != "float32":
+    if run is None or case.dtype != "float32":
         return report
-    case = Case.of(one.spec, name=name, dtype=dtype)
-    params: Any = one.lstm_params
-    problem = case.draw(params)
     try:
-        made = run(contents, one.prefix, problem)
+        made = run(contents, one.prefix, _with_one_batch_axis(compared.problem))
     except ImportError as error:
         not_run = {"runtime": f"{name}, did not run: {error}"}
         return replace(report, facts=report.facts | not_run)
     if made is None:
         return report
     outputs, its_version = made
-    exact = of_oracle(problem)
-    rows = [
-        Row(
-            f"{name} {tensor}",
-            "",
-            case.distance(tensor, value, exact[tensor, ""]),
-            None,
-            case.budget,
-        )
-        for tensor, value in zip(OUTPUTS, outputs, strict=True)
-    ]
+    rows = list(report.rows)
+    for tensor, value in zip(OUTPUTS, outputs, strict=True):
+        exact = compared.exact[tensor, ""]
+        found = case.distance(tensor, value.reshape(exact.value.shape), exact)
+        rows.append(Row(f"{name} {tensor}", "", found, None, case.budget))
     facts = report.facts | {"runtime": f"{name} {its_version}"}
-    return replace(report, rows=[*report.rows, *rows], facts=facts)
+    return replace(report, rows=rows, facts=facts)
+
+
+def _with_one_batch_axis(problem: Problem) -> Problem:
+    axes = problem.xs.ndim - 2
+    state = tuple(flatten_batch(a, axes) for a in problem.state or ())
+    return problem._replace(xs=flatten_batch(problem.xs, axes), state=state)

@@ -45,8 +45,7 @@ def to_keras(source: Any, *, allow: str | Iterable[str] = ()) -> Any:
     """
     portable = portable_of(_WHERE, source)
     _refuse_others(portable)
-    options = getattr(source, "lstm", source)  # a model's are its LSTM's
-    lost = losses(portable.spec, "keras") | lost_of(options, "keras")
+    lost = losses(portable.spec, "keras") | lost_of(source, "keras")
     refuse_losses(_WHERE, lost, allow)
     weights = _weights_of(portable)
     if portable.kind == "mapping":

@@ -22,6 +22,7 @@ from parity.files.kinds.onnx import need_onnx
 from parity.files.onnx.beside import nothing_beside
 from parity.files.onnx.scopes import scopes_of
 from parity.files.read import read
+from parity.frameworks.exchange import lost_of
 from parity.frameworks.losses import losses, refuse_losses
 from parity.frameworks.portable import Kind, Portable, portable_of
 from parity.names.prefixes import listed as names_of
@@ -63,7 +64,9 @@ def to_onnx(
         state: Whether the state before is an input; else it is zero.
         streaming: Whether it is called with one piece of a sequence after the other:
             `state`, and one direction only.
-        allow: Names of losses that are wanted all the same, see `parity.losses`.
+        allow: Names of losses that are wanted all the same: those of `parity.losses`,
+            and "dtype", a type of the products that is not the weights' own. Dropout
+            acts in training alone: it is kept beside the graph.
 
     Returns:
         The `onnx.ModelProto`.
@@ -83,13 +86,19 @@ def to_onnx(
     need_onnx(_WHERE, "it makes the model")
     held = source if isinstance(source, Portable) else portable_of(_WHERE, source)
     portable = _named(held)
-    refuse_losses(_WHERE, losses(portable.spec, "onnx"), allow)
+    refuse_losses(_WHERE, losses(portable.spec, "onnx") | _lost_of(source), allow)
     _refuse_streaming(portable, streaming)
     form = Form(lengths=lengths, state=state or streaming)
     model = model_of(portable, form)
     if path is not None:
         _write(model, Path(path))
     return model
+
+
+def _lost_of(source: Any) -> dict[str, str]:
+    """What the graph cannot hold of a module's options; its dropout comes back."""
+    lost = lost_of(source, "onnx")
+    return {name: sentence for name, sentence in lost.items() if name != "dropout"}
 
 
 def _named(portable: Portable) -> Portable:

@@ -10,15 +10,17 @@ import numpy as np
 import lstm_jax
 from parity.judge.tensors import Run
 from parity.report.report import Report
+from parity.verify.conditions import Conditions
 from parity.verify.reduced.trial import Params, Trial
 
 
-def script_of(trial: Trial, run: Run, report: Report, precision: str) -> str:
+def script_of(trial: Trial, conditions: Conditions, report: Report) -> str:
     """The script; it prints the report that it was made from."""
+    run = conditions.run
     imports, defined, name = _of_run(run)
     plain = trial.right is None and trial.xs is None and trial.ours is None
     body = [f"params = {_weights(trial)}"]
-    options = _options(trial, precision)
+    options = _options(trial, conditions)
     if trial.ours is not None:
         body.append(f"ours = {_arrays(trial.ours)}")
         options = {"params": "ours", **options}
@@ -66,7 +68,7 @@ def _array(array: Any) -> str:
     return f"np.array({wide.tolist()})"
 
 
-def _options(trial: Trial, precision: str) -> dict[str, str]:
+def _options(trial: Trial, conditions: Conditions) -> dict[str, str]:
     """What differs from the defaults of `check`."""
     case = trial.case
     batch = case.batch[0] if len(case.batch) == 1 else case.batch
@@ -77,8 +79,10 @@ def _options(trial: Trial, precision: str) -> dict[str, str]:
     options |= {name: True for name in names if getattr(case, name)}
     usual = {"dtype": "float32", "seed": 0}
     options |= {k: getattr(case, k) for k, v in usual.items() if getattr(case, k) != v}
-    if precision != "highest":
-        options["precision"] = precision
+    if conditions.precision != "highest":
+        options["precision"] = conditions.precision
+    if conditions.device is not None:
+        options["device"] = conditions.device.platform
     return {name: repr(value) for name, value in options.items()}
 
 

@@ -87,7 +87,7 @@ def reduce_failure(
     )
     given.check_precision(precision)
     found = prepared(module, params, xs, run, options)
-    return reduce(Trial(**found._asdict()), conditions)
+    return reduce(Trial(*found), conditions)
 
 
 def reduce(trial: Trial, conditions: Conditions) -> Reduced:
@@ -100,7 +100,7 @@ def reduce(trial: Trial, conditions: Conditions) -> Reduced:
         )
     search = _Search(conditions, _signature(report), trial, report)
     search.run()
-    script = script_of(search.best, conditions.run, search.report, conditions.precision)
+    script = script_of(search.best, conditions, search.report)
     return Reduced(search.report, search.best.case, script, search.tried)
 
 

@@ -1,7 +1,7 @@
 """An LSTM, its inputs and its options, made smaller in one respect."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -11,6 +11,7 @@ import lstm_jax
 from lstm_jax import LSTMSpec, ParamKey
 from parity.judge.cases import Case
 from parity.judge.tensors import Array
+from parity.verify.prepared import Prepared
 
 # In the order in which they are made smaller; most of the time of a trial is steps'.
 SIZES = ("steps", "num_layers", "hidden_size", "proj_size", "input_size", "batch")
@@ -19,21 +20,8 @@ _TRIED = (1, 2, 3, 4, 6, 8, 12, 16, 32, 64, 128, 256, 512, 1024)
 Params = Mapping[str, Array]
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Trial:
-    """What is checked.
-
-    Attributes:
-        case: Sizes, type and seed.
-        right: The right weights; None means those of `lstm_jax.init_params` and key 0.
-        ours: The weights that JAX is given; None means the right ones.
-        xs: The inputs `(T, *B, I)`; None means drawn ones.
-    """
-
-    case: Case
-    right: Params | None
-    ours: Params | None
-    xs: Array | None
+class Trial(Prepared):
+    """What is checked; drawn weights are those of `lstm_jax.init_params` and key 0."""
 
     def weights(self) -> Params:
         """The right weights."""
@@ -42,9 +30,9 @@ class Trial:
     def plainer(self) -> Iterator["Trial"]:
         """With weights and inputs that a seed gives, in place of one's own."""
         if self.right is not None and self.ours is None:
-            yield replace(self, right=None)
+            yield self._replace(right=None)
         if self.xs is not None:
-            yield replace(self, xs=None)
+            yield self._replace(xs=None)
 
     def smallest(self) -> Iterator["Trial"]:
         """With the least of every size, without flags and with them."""
@@ -81,7 +69,7 @@ class Trial:
             rows = xs[(slice(None), *(0,) * lost)]
             shape = (case.steps, *case.batch, case.input_size)
             xs = rows[tuple(map(slice, shape))]
-        return Trial(case=case, right=right, ours=ours, xs=xs)
+        return Trial(case, right, ours, xs)
 
 
 def _fewer(batch: tuple[int, ...], now: tuple[int, ...]) -> bool:

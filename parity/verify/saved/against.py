@@ -64,7 +64,7 @@ def compare_saved(golden: Golden, conditions: Conditions) -> Report:
     conditions.keep(kept[0])
     made = ", ".join(f"{name} {value}" for name, value in golden.facts.items())
     facts = {"saved": made, "saved_jax": _difference(golden, kept[0])}
-    return replace(report, title=golden.title, facts=report.facts | facts)
+    return replace(report, facts=report.facts | facts)
 
 
 def _difference(golden: Golden, compared: Compared) -> float:

@@ -3,7 +3,7 @@
 A golden file is an `.npz` archive. Every array has a name such as `0/exact/d_xs`: the
 number of the check, what it is, and the tensor; the first axis of a gradient is for
 the sets of cotangents. `golden` is JSON, as bytes: the version of the format, and
-title, case and makers of each check. Arrays of bfloat16 are kept as float32, which
+the case and the makers of each check. Arrays of bfloat16 are kept as float32, which
 holds them, and exact values wider than float64 as two numbers, `exact` and `rest`.
 """
 
@@ -24,8 +24,7 @@ class Golden:
     """A check as it is kept.
 
     Attributes:
-        title: What was checked.
-        case: Sizes, type and seed.
+        case: What was checked, by its name; sizes, type and seed.
         problem: The arrays, with the right weights.
         given: The weights that JAX was given.
         exact: The right values.
@@ -33,7 +32,6 @@ class Golden:
         facts: What it was made by: versions and device.
     """
 
-    title: str
     case: Case
     problem: Problem
     given: Mapping[str, Array]

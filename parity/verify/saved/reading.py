@@ -11,7 +11,7 @@ import numpy as np
 
 from parity.files.read import read_tensors
 from parity.judge.cases import SETS, Case, Cotangents, Problem, cotangents_of
-from parity.judge.tensors import Array, Key
+from parity.judge.tensors import OUTPUTS, Array, Key, by_name, primals_of
 from parity.judge.tolerance import BUDGETS, Exact
 from parity.show import printable
 from parity.verify.saved.golden import ABOUT, FORMAT, Golden
@@ -70,7 +70,6 @@ def _golden(tensors: Mapping[str, Array], number: int, about: Any) -> Golden:
     _check_complete(problem, exact)
     facts = {str(k): str(v) for k, v in about["facts"].items()}
     return Golden(
-        title=str(about["title"]),
         case=case,
         problem=problem,
         given=problem.params | given,
@@ -170,13 +169,7 @@ def _check_complete(problem: Problem, exact: Mapping[Key, Exact]) -> None:
 
 def _shapes(problem: Problem) -> dict[Key, tuple[int, ...]]:
     """The tensors that are compared, and their shapes."""
-    outputs = zip(("ys", "h_n", "c_n"), problem.cotangents, strict=True)
-    shapes = {(name, ""): array.shape[1:] for name, array in outputs}
-    inputs = {f"d_{name}": a.shape for name, a in problem.params.items()}
-    inputs["d_xs"] = problem.xs.shape
-    for names, state in (
-        (("d_h0", "d_c0"), problem.state),
-        (("d_reset_h", "d_reset_c"), problem.reset_state),
-    ):
-        inputs |= {n: a.shape for n, a in zip(names, state or (), strict=False)}
-    return shapes | {(n, one): s for n, s in inputs.items() for one in SETS}
+    outputs = zip(OUTPUTS, problem.cotangents, strict=True)
+    shapes: dict[Key, Any] = {(name, ""): a.shape[1:] for name, a in outputs}
+    inputs = by_name(primals_of(problem))
+    return shapes | {(n, one): a.shape for n, a in inputs.items() for one in SETS}

@@ -37,7 +37,6 @@ def write(path: str | PathLike[str], checks: list[Golden]) -> None:
 
 def _about(check: Golden) -> dict[str, Any]:
     return {
-        "title": check.title,
         "case": asdict(check.case),
         "facts": dict(check.facts),
         "sides": [side for side in SIDES if check.sides.get(side)],
@@ -91,8 +90,8 @@ def _inputs(problem: Problem) -> Iterator[tuple[str, Array]]:
             yield name, getattr(problem, name)
 
 
-def golden_of(title: str, compared: Compared, facts: Mapping[str, str]) -> Golden:
-    """A comparison as it is kept, under the title of its report."""
+def golden_of(compared: Compared, facts: Mapping[str, str]) -> Golden:
+    """A comparison as it is kept; `facts` say what it was made by."""
     sides = {"jax": compared.actual, "torch": compared.torch}
     values = {
         name: {key: one.value for key, one in side.items()}
@@ -100,7 +99,6 @@ def golden_of(title: str, compared: Compared, facts: Mapping[str, str]) -> Golde
         if side
     }
     return Golden(
-        title=title,
         case=compared.case,
         problem=compared.problem,
         given=compared.given,

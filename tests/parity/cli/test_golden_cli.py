@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import pytest
 
 import lstm_jax
@@ -36,7 +37,7 @@ def test_a_saved_check_is_met_again(capsys: Any) -> None:
     assert out[-1].startswith("saved: run.npz, 0.")
     assert main(["check", "--against", "run.npz", "--json", "again.json"]) == 0
     out = capsys.readouterr().out
-    assert "LSTM: I=2, H=2" in out or "model.safetensors" in out
+    assert "2 -> 2, float32, in model.safetensors" in out
     assert "JAX when it was saved: the same numbers" in " ".join(out.split())
     assert "saved by lstm_jax" in " ".join(out.split())
 
@@ -46,6 +47,7 @@ def test_options_that_are_in_the_file_are_refused(capsys: Any) -> None:
         "FILE": ["model.npz"],
         "--random": ["--random", "3"],
         "--dtype": ["--dtype", "float64"],
+        "--seed": ["--seed", "1"],
         "--save": ["--save", "b.npz"],
         "--reduce": ["--reduce", "b.py"],
     }
@@ -68,6 +70,14 @@ def test_files_of_other_kinds_are_refused(capsys: Any) -> None:
     assert "--save run.safetensors must end in .npz" in capsys.readouterr().err
     assert main(["check", "--reduce", "run.sh"]) == 2
     assert "--reduce run.sh must end in .py" in capsys.readouterr().err
+
+
+def test_nothing_is_saved_where_nothing_was_checked(capsys: Any) -> None:
+    np.save("xs.npy", np.ones((4, 1, 3), np.float32))
+    options = ["--input", "xs.npy", "--dtype", "float32", "--save", "run.npz"]
+    assert main(["check", weights(), *options]) == 2
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "run.npz was not written: nothing was checked"
 
 
 def test_nothing_is_reduced_where_nothing_fails(capsys: Any) -> None:

@@ -86,6 +86,16 @@ def test_weights_of_ones_own_are_kept_where_only_they_show_it() -> None:
     assert str(names["report"]) == str(found.report)
 
 
+def test_a_script_asks_for_what_the_check_was_asked_for() -> None:
+    masks = {"dtype": "float64", "seed": 3, "lengths": True}
+    params = drawn(2, 3)
+    found = parity.reduce_failure(
+        params, run=forgetful, steps=1, batch=1, device="cpu", precision="high", **masks
+    )
+    asked = "precision='high', device='cpu'"
+    assert f"dtype='float64', seed=3, {asked}))" in found.script
+
+
 def test_what_is_right_is_not_reduced() -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011
         _ = parity.reduce_failure(drawn(2, 3))

@@ -191,3 +191,18 @@ def test_the_lint_is_right_about_lengths_of_zero():
     given |= {name: np.ones((1, B, H), "f") for name in ("h", "c")}
     found: Any = session(model).run(None, given)
     assert [state[0, 1].any() for state in found[1:]] == [False, False]
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "LSTMModel"])
+def test_a_type_of_products_is_lost_by_name_and_dropout_comes_back(kind):
+    options = {"num_layers": 2, "dropout": 0.5, "rngs": nnx.Rngs(0)}
+    sizes = (I, H, 1) if kind == "LSTMModel" else (I, H)
+    make = getattr(lstm_jax, kind)
+    with pytest.raises(NotImplementedError) as caught:
+        _ = parity.to_onnx(make(*sizes, dtype="bfloat16", **options))
+    assert str(caught.value) == (
+        "to_onnx: ONNX multiplies in the type of its weights and inputs. Use "
+        "allow='dtype' to convert without it."
+    )
+    allowed = parity.to_onnx(make(*sizes, dtype="bfloat16", **options), allow="dtype")
+    assert parity.from_onnx(allowed).dropout == 0.5
