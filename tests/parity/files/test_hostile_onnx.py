@@ -8,7 +8,8 @@ import random
 
 import pytest
 
-from tests.given.onnx_hostile import hostile
+from parity.__main__ import main
+from tests.given.onnx_hostile import external, hostile
 from tests.parity.files.test_hostile import refused, run_all
 
 pytestmark = pytest.mark.usefixtures("no_jaxtyping")
@@ -24,7 +25,7 @@ def place(tmp_path):
     (folder / "folder").mkdir()
     _ = (folder / "weights.bin").write_bytes(bytes(320))
     secret = tmp_path / "secret.bin"
-    _ = secret.write_bytes(bytes(4000))
+    _ = secret.write_bytes(bytes(320))  # as many as are asked for
     (folder / "link.bin").symlink_to(secret)
     return folder
 
@@ -40,3 +41,20 @@ def test_hostile_models_are_refused(every, place, capsys):
         found = run_all(chosen, place, capsys)
         wrong = [name for name in found if name not in refused(found)]
         assert wrong == [], f"HOSTILE_SEED={SEED}: {kind}"
+
+
+OUTSIDE = ("../secret.bin", "link.bin", "a/../../secret.bin")
+
+
+@pytest.mark.parametrize("location", OUTSIDE)
+def test_a_file_outside_is_not_read_though_it_would_fit(location, place, capsys):
+    for inside in ("weights.bin", location):
+        _ = (place / "x.onnx").write_bytes(external(inside))
+        (place / "a").mkdir(exist_ok=True)
+        code = main(["inspect", str(place / "x.onnx")])
+        assert code == (0 if inside == "weights.bin" else 2)
+    assert capsys.readouterr().err == (
+        f"python -m parity: {place / 'x.onnx'} cannot be read as ONNX: its tensors are "
+        f"in {location!r}, outside of its folder. Do not load it, and ask who made "
+        "it.\n"
+    )

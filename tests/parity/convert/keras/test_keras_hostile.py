@@ -11,11 +11,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import h5py
+import numpy as np
 import pytest
 
 from parity.__main__ import main
 from tests.given import ROOT
-from tests.given.keras_hostile import hostile
+from tests.given.keras_files import NAMES
+from tests.given.keras_hostile import hostile, weights
 
 pytestmark = pytest.mark.usefixtures("no_jaxtyping")
 LARGE = ("more than a file may", "texts", "JSON")  # these take seconds to write
@@ -56,6 +59,32 @@ def test_one_of_each_kind_is_refused(
         error = capsys.readouterr().err
         assert REFUSED.fullmatch(error), (seed, path.name, error)
     assert sorted(tmp_path.iterdir()) == sorted(paths), seed
+
+
+def to_secret(file: Any) -> None:
+    file["x"] = h5py.ExternalLink("secret.h5", "/x")
+
+
+def to_itself(file: Any) -> None:
+    file["x"] = h5py.SoftLink(f"/lstm/{NAMES[0]}")
+
+
+@pytest.mark.parametrize("change", [to_secret, to_itself])
+def test_a_link_is_not_followed_though_it_leads_somewhere(
+    change: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with h5py.File("secret.h5", "w") as file:
+        file["x"] = np.ones(3, np.float32)
+    _ = Path("model.h5").write_bytes(weights(change))
+    assert main(["inspect", "--all", "model.h5"]) == 2
+    assert capsys.readouterr().err == (
+        "python -m parity: model.h5 cannot be read as HDF5: it has a link at 'x', and "
+        "no link is followed. Copy what it means into the file with h5copy.\n"
+    )
 
 
 PROGRAM = r"""
