@@ -80,7 +80,7 @@ def _module(source: Any) -> LSTM | LSTMModel:
     raise TypeError(
         f"{_WHERE}: source must be an LSTM, an LSTMModel or a mapping of torch's names "
         f"to arrays, not {type(source).__name__}: its batch and time are left free. "
-        "Use LSTM.from_params for the parameters of another module."
+        "Give its parameters under the names of a stack, such as weight_ih_l0."
     )
 
 

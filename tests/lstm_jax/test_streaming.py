@@ -129,11 +129,14 @@ def test_wrong_arguments_are_named() -> None:
         _ = streaming(model(), weights="outside")
     said = (
         "export.streaming: source must be an LSTM, an LSTMModel or a mapping of "
-        "torch's names to arrays, not LSTMCell: its batch and time are left free. Use "
-        "LSTM.from_params for the parameters of another module."
+        "torch's names to arrays, not LSTMCell: its batch and time are left free. Give "
+        "its parameters under the names of a stack, such as weight_ih_l0."
     )
+    cell = LSTMCell(I, H, rngs=nnx.Rngs(0))
     with pytest.raises(TypeError, match=re.escape(said)):
-        _ = streaming(LSTMCell(I, H, rngs=nnx.Rngs(0)))
+        _ = streaming(cell)
+    program = streaming({f"{name}_l0": a for name, a in cell.params().items()})
+    assert str(program.in_avals[0].shape) == f"(t, b, {I})"
 
 
 WITHOUT = "import sys; sys.modules['lstm_jax'] = None; exec(sys.stdin.read())"
