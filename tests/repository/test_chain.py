@@ -14,6 +14,7 @@ from tests.repository.source import findings, imports, modules
 
 FLOORS = {
     "lstm_jax": (
+        ("train",),
         ("export",),
         ("model",),
         ("nnx", "linen"),

@@ -3,6 +3,8 @@
 import re
 import sys
 import tomllib
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from tests.given import ROOT
@@ -10,10 +12,15 @@ from tests.repository.source import imports, modules
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 OURS = {"lstm_jax", "parity"}
+NEEDS_TRAIN = ("train", "cli", "__main__")  # rooms of lstm_jax that need the extra
 FRAMEWORKS = ("parity", "equinox", "haiku", "keras", "mlx", "onnx")
 BY_NAME = re.compile(r'import_module\("(\w+)[\w.]*"\)')
 # Packages whose import has another name.
-IMPORTED_AS = {"dm-haiku": "haiku", "lstm-jax": "lstm_jax"}
+IMPORTED_AS = {
+    "dm-haiku": "haiku",
+    "lstm-jax": "lstm_jax",
+    "orbax-checkpoint": "orbax",
+}
 # What these install, and is used through them or with their files.
 COME_WITH = {
     "jax": {"jaxlib"},
@@ -33,8 +40,13 @@ def declared(extra: str = "") -> set[str]:
 
 def imported(package: str, *, only_on_top: bool) -> set[str]:
     """Packages of others that a package of ours imports."""
+    return imported_by(modules(package), only_on_top=only_on_top)
+
+
+def imported_by(paths: Iterable[Path], *, only_on_top: bool = False) -> set[str]:
+    """Packages of others that these files import."""
     found: set[str] = set()
-    for path in modules(package):
+    for path in paths:
         for name, top in imports(path.read_text("utf-8")):
             if top or not only_on_top:
                 found.add(name.partition(".")[0])
@@ -42,11 +54,24 @@ def imported(package: str, *, only_on_top: bool) -> set[str]:
     return found - set(sys.stdlib_module_names) - OURS
 
 
+def in_training(path: Path) -> bool:
+    """Whether a module of `lstm_jax` may need the extra `train`."""
+    return path.relative_to(ROOT / "lstm_jax").with_suffix("").parts[0] in NEEDS_TRAIN
+
+
 def test_what_is_imported_everywhere_is_declared_and_nothing_else() -> None:
     come = {name for names in COME_WITH.values() for name in names}
-    ours = imported("lstm_jax", only_on_top=False) - come
+    without = [path for path in modules("lstm_jax") if not in_training(path)]
+    ours = imported_by(without) - come
     assert ours <= declared()
     assert declared() <= ours | imported("parity", only_on_top=True)
+
+
+def test_training_imports_its_extra_and_nothing_else() -> None:
+    ours = imported_by(filter(in_training, modules("lstm_jax")))
+    extra = declared("train") | declared("plot")
+    assert ours <= declared() | extra
+    assert extra - OURS <= ours
 
 
 def test_parity_imports_what_is_declared() -> None:

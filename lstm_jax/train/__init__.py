@@ -1,0 +1,6 @@
+"""Training: from arrays, tables or streams to a model that PyTorch loads.
+
+It needs the extra `train`: pandas, optax, Orbax and matplotlib.
+"""
+
+from lstm_jax.train.batch import Arrays as Arrays, Batch as Batch, Rows as Rows
