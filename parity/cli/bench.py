@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.markup import escape
 
+from lstm_jax.terminal import Screen, text_table, width
 from parity.bench.results import store, table
 from parity.bench.results.steady import unsteady
 from parity.bench.runners import (
@@ -23,10 +24,9 @@ from parity.bench.timing.processes import rate_of
 from parity.bench.timing.rounds import Plan, Tell, measure
 from parity.bench.works import CASE_TAGS, MODES, works_of
 from parity.cli.options import JSON, add_command, check_directory, check_report, count
-from parity.cli.screen import Screen, say, width
+from parity.cli.say import say
 from parity.machine import cores_here, environment, gpu_name
 from parity.report.plot import check_installed
-from parity.show import text_table
 from parity.verify.given import DTYPES
 
 _DESCRIPTION = """Time LSTMs of several libraries on the same work. Each is compared

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 
+from lstm_jax.terminal import Screen, printable, text_table, width
 from parity.cli import golden
 from parity.cli.check_file import Checked, check_file
 from parity.cli.options import (
@@ -19,7 +20,7 @@ from parity.cli.options import (
     whole,
 )
 from parity.cli.progress import Progress
-from parity.cli.screen import Screen, say, width
+from parity.cli.say import say
 from parity.files.beside import write_bytes
 from parity.judge.cases import CASES
 from parity.judge.draws import DRAWS_PER_SHAPE, random_case
@@ -29,7 +30,7 @@ from parity.report.page import page
 from parity.report.report import Report
 from parity.report.rows import FAIL, NOTHING
 from parity.report.summary import summary
-from parity.show import printable, roundings, text_table
+from parity.show import roundings
 from parity.verify.compare import check_case
 from parity.verify.compared import Compared
 from parity.verify.conditions import Conditions, forget

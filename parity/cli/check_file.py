@@ -10,9 +10,10 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from lstm_jax.terminal import printable, width
 from parity.arrays import is_floating
 from parity.cli.progress import Progress
-from parity.cli.screen import say, width
+from parity.cli.say import say
 from parity.convert.find import Found, nothing_found, survey
 from parity.convert.meaning import read_lstms
 from parity.files.bounds import DamagedError
@@ -23,7 +24,6 @@ from parity.judge.cases import Case
 from parity.judge.exact import seconds_needed
 from parity.report.report import Report
 from parity.report.rows import NOTHING
-from parity.show import printable
 from parity.verify.compare import compare
 from parity.verify.compared import Compared
 from parity.verify.conditions import Conditions, Keep

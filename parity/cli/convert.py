@@ -11,10 +11,11 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
+from lstm_jax.terminal import Screen, printable
 from parity.arrays import FLOATING, same_bits
 from parity.cli.notes import NOT_KEPT, notes_on, options_of
 from parity.cli.options import add_command, filled
-from parity.cli.screen import Screen, say
+from parity.cli.say import say
 from parity.convert.meaning import read_lstms, written, written_by_suffix
 from parity.convert.select import Selected, Selection, select
 from parity.files import formats
@@ -24,7 +25,6 @@ from parity.files.read import Contents
 from parity.files.recognise import is_of
 from parity.files.tensor import Done, Tensor
 from parity.machine import need_torch
-from parity.show import printable
 
 _DESCRIPTION = """Write the LSTMs of a file in another format: {formats}. Names stay as
 they are, except that with --prefix the LSTM there has the short names of its own state

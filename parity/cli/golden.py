@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import lstm_jax
+from lstm_jax.terminal import printable
 from parity.cli.check_file import Checked
 from parity.cli.options import check_report
 from parity.cli.progress import Progress
 from parity.files.beside import write_bytes
-from parity.show import printable
 from parity.verify.compared import Compared
 from parity.verify.conditions import Conditions
 from parity.verify.reduced import reduce

@@ -9,17 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from lstm_jax.terminal import Screen, printable, text_table, width
 from parity.arrays import is_floating
 from parity.cli.notes import notes_on, options_of, some
 from parity.cli.options import JSON, add_command, check_report, filled
-from parity.cli.screen import Screen, width
 from parity.convert.find import Search, names_in, passed_over, search, why_nothing
 from parity.convert.found import Found
 from parity.convert.meaning import read_lstms
 from parity.files.beside import write_bytes
 from parity.files.formats import in_words
 from parity.files.read import SAVE_PLAIN, Contents
-from parity.show import printable, text_table
 
 _DESCRIPTION = """Show every LSTM and LSTMCell in a file of weights: {formats}. Nothing
 in the file is run; torch is not needed.

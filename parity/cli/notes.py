@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from lstm_jax.terminal import printable
 from parity.convert.found import Found
 from parity.files.bounds import DamagedError
 from parity.files.strict_json import parse_json
-from parity.show import printable
 
 _MOST_LINES = 10
 # A script's class has a number where the process had scripted one before.

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress as Bar
 
-from parity.cli.screen import say
+from parity.cli.say import say
 
 EVERY = 15.0  # seconds between two lines: a short command has none
 

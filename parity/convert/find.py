@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lstm_jax.terminal import printable
 from parity.convert.found import Broken, Found, Layer, Other, layers_in
 from parity.convert.meaning import read_lstms
 from parity.files.read import Contents
@@ -14,7 +15,6 @@ from parity.frameworks.sources import tensors_of
 from parity.names.keys import flat
 from parity.names.prefixes import check_prefix, is_of_optimizer, listed, matching
 from parity.names.stored import Plain, plain
-from parity.show import printable
 
 
 def find_lstms(source: Any, prefix: str | None = None) -> list[Found]:

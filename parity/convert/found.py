@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import lstm_jax
+from lstm_jax.terminal import printable
 from parity.names.keys import key_of, other_than_lstm, with_article
 from parity.names.stored import Plain, refusal
-from parity.show import printable
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from lstm_jax.terminal import printable
 from parity.arrays import TORCH, is_floating
 from parity.convert.find import Search, nothing_found, search
 from parity.convert.found import Found
@@ -10,7 +11,6 @@ from parity.files.read import Contents
 from parity.files.tensor import Tensor
 from parity.names.prefixes import is_of_optimizer, listed, matching, prefixes_of
 from parity.names.stored import refusal
-from parity.show import printable
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from lstm_jax.terminal import printable
 from parity.arrays import native
 from parity.files.formats import Format
 from parity.files.reading import Reading
 from parity.files.recognise import format_of, read_any, read_as
 from parity.files.source import Leaves, Source, Unreadable
-from parity.show import printable
 
 SAVE_PLAIN = (
     "Save plain ones: to_dense() of a sparse one, dequantize() of a quantised one."

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from lstm_jax.terminal import printable
 from parity.files import formats
 from parity.files.bounds import DamagedError, cannot
 from parity.files.formats import Format, names_read, one_of
 from parity.files.reading import Reading, Recogniser
 from parity.files.source import Leaves
 from parity.files.strangers import STRANGERS
-from parity.show import printable
 
 
 def format_of(reading: Reading) -> Format:

@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
+from lstm_jax.terminal import printable
 from parity.files.bounds import DamagedError
-from parity.show import printable
 
 
 def parse_json(text: bytes, what: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from lstm_jax.terminal import printable
 from parity.files.bounds import (
     MOST_DEPTH,
     MOST_NAME_CHARACTERS,
@@ -21,7 +22,6 @@ from parity.files.pickle.inert import (
     StorageType,
 )
 from parity.files.source import Leaf, Leaves, Unreadable
-from parity.show import printable
 
 _CONTAINERS = (dict, list, tuple)
 _PLAIN = (str, int, float, bytes, type(None))

@@ -4,9 +4,9 @@ import struct
 import zipfile
 import zlib
 
+from lstm_jax.terminal import printable
 from parity.files.bounds import MOST_MEMBERS, UNPACKED, UNPACKED_MORE, DamagedError
 from parity.files.source import Bytes, Source
-from parity.show import printable
 
 _LOCAL_HEADER = 30
 # What zipfile raises where an archive is damaged.

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from parity.show import printable
+from lstm_jax.terminal import printable
 
 # What DataParallel, torch.compile, FSDP and activation checkpointing put into names.
 WRAPPERS = {

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from lstm_jax.terminal import printable
 from parity.report.rows import Findings, Row
-from parity.show import printable
 
 OUTPUTS = ("ys", "h_n", "c_n", "predictions")
 

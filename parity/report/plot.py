@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lstm_jax.terminal import printable
 from parity.report.rows import Findings, Row
 from parity.report.summary import summary
-from parity.show import printable
 
 SUFFIXES = (".png", ".svg", ".pdf")
 _LEAST = 1e-2

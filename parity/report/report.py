@@ -4,11 +4,12 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from lstm_jax.terminal import WIDTH, jsonable, text_table
 from parity.report.decision import decision
 from parity.report.page import page
 from parity.report.page.markup import element
 from parity.report.rows import OK, Findings, Row as Row
-from parity.show import WIDTH, jsonable, roundings, text_table
+from parity.show import roundings
 
 
 class Report(Findings):

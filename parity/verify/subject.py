@@ -7,11 +7,11 @@ from flax import nnx
 
 import lstm_jax
 from lstm_jax import LSTMSpec
+from lstm_jax.terminal import printable
 from parity.convert.find import survey
 from parity.frameworks.sources import check_forward, tensors_of
 from parity.names.keys import other_than_lstm, with_article
 from parity.names.stored import plain, refusal
-from parity.show import printable
 
 _MOST_LISTED = 4
 

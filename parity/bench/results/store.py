@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.show import jsonable
+from lstm_jax.terminal import jsonable
 
 Line = dict[str, Any]
 # What lines of the same measurement share.

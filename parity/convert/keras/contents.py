@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from lstm_jax.terminal import printable
 from parity.convert.keras.recurrent import Recurrent, recurrent_of, unlike, unsaid
 from parity.convert.keras.stored import KerasLayer, layers_in_file
 from parity.convert.keras.weights import is_of_cudnn
 from parity.files.read import Contents
 from parity.frameworks.layers import Layers, params_of
-from parity.show import printable
 
 
 def with_lstms(contents: Contents) -> Contents:

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lstm_jax.terminal import printable
 from parity.convert.keras.recurrent import recurrent_of, unsaid
 from parity.convert.keras.stored import KerasLayer
-from parity.show import printable
 
 _NEEDED = {"activation": "tanh", "recurrent_activation": "sigmoid"}
 _NEEDED |= {"go_backwards": False}

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from lstm_jax.terminal import printable
 from parity.arrays import is_floating
 from parity.convert.keras.recurrent import Recurrent, recurrent_of
 from parity.convert.keras.stored import KerasLayer
-from parity.show import printable
 
 # What changes nothing, and what changes only training.
 _NOTHING = ("InputLayer",)

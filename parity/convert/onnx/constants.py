@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from lstm_jax.terminal import printable
 from parity.files.bounds import SHARED, SHARED_MORE
 from parity.files.onnx.scopes import Scope
-from parity.show import printable
 
 # Operators between a weight and its node: a chain is as long as this at most.
 _LONGEST = 16

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lstm_jax.terminal import printable
 from parity.convert.onnx.constants import made_of
 from parity.convert.onnx.nodes import Node, nodes_in
 from parity.convert.onnx.stacks import Stack, stacks_of
@@ -17,7 +18,6 @@ from parity.files.tensor import Done, Tensor
 from parity.frameworks.portable import Portable
 from parity.names.keys import key_of
 from parity.names.prefixes import listed
-from parity.show import printable
 
 # The inputs of a node that have torch's names in their place.
 _TAKEN = ("W", "R", "B")

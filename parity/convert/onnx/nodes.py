@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from lstm_jax.terminal import printable
 from parity.convert.onnx.constants import NotConstantError, constant
 from parity.files.onnx.scopes import Scope
 from parity.frameworks.kinds.onnx import NodeWeights
-from parity.show import printable
 
 # The inputs of a node, in order.
 _INPUTS = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lstm_jax.terminal import printable
 from parity.convert.onnx.nodes import Node
-from parity.show import printable
 
 _FREE = ("X", "sequence_lens", "initial_h", "initial_c")
 

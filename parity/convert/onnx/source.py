@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from lstm_jax.terminal import printable
 from parity.convert.onnx.nodes import nodes_in
 from parity.convert.onnx.stacks import Stack, stacks_of
 from parity.convert.onnx.written import as_written
@@ -16,7 +17,6 @@ from parity.files.onnx.scopes import Scope, scopes_of
 from parity.files.read import read
 from parity.frameworks.portable import Portable
 from parity.names.prefixes import listed
-from parity.show import printable
 
 _WHERE = "from_onnx"
 

@@ -13,10 +13,10 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
+from lstm_jax.terminal import printable
 from parity.files.bounds import UNPACKED, UNPACKED_MORE, DamagedError
 from parity.files.source import Bytes, Leaf, Leaves, Source, Unreadable, view_of
 from parity.files.tree import flatten
-from parity.show import printable
 
 LISTER = Path(__file__).with_name("lister.py")
 # Of the processor: to start, and for so many bytes that may be unpacked.

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from typing import Any
 
+from lstm_jax.terminal import printable
 from parity.files.bounds import MOST_HEADER, MOST_SHARDS, DamagedError
 from parity.files.reading import Reading, starts
 from parity.files.source import Leaves
 from parity.files.strict_json import parse_json
-from parity.show import printable
 
 is_index = starts(b"{")
 

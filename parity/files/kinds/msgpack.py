@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from lstm_jax.terminal import printable
 from parity.arrays import TORCH
 from parity.files.bounds import MOST_NAMES, DamagedError
 from parity.files.reading import Reading
 from parity.files.source import Leaves, Source, Unreadable, view_of
 from parity.files.tensor import Done, Tensor
 from parity.files.tree import flatten, nest
-from parity.show import printable
 
 _ARRAY, _SCALAR = 1, 3  # flax.serialization's codes
 _LONGEST_LIST = 10_000  # Flax writes dictionaries

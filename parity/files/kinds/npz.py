@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.lib import format as npy
 
+from lstm_jax.terminal import printable
 from parity.files.bounds import DamagedError
 from parity.files.reading import Reading
 from parity.files.source import Leaf, Leaves, Unreadable, view_of
 from parity.files.tensor import Done, Tensor
-from parity.show import printable
 
 _NUMBERS = re.compile(r"[<>|=]?[biufc]\d{1,2}")
 _LONGEST_HEADER = 65_536

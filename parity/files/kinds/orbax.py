@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from lstm_jax.terminal import printable
 from parity.arrays import TORCH
 from parity.files.bounds import MOST_HEADER, UNPACKED, UNPACKED_MORE, DamagedError
 from parity.files.reading import Reading
@@ -20,7 +21,6 @@ from parity.files.source import Leaf, Leaves, Unreadable, open_source
 from parity.files.strict_json import parse_json
 from parity.files.tensor import Done, Tensor
 from parity.files.tree import nest
-from parity.show import printable
 
 _PLACES = ("", ".", "..")
 _INDEX = "_METADATA"

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lstm_jax.terminal import printable
 from parity.arrays import TORCH, bytes_of, mapping_of, native, numpy_of, same_bits
 from parity.files.beside import beside
 from parity.files.bounds import MOST_HEADER, DamagedError
@@ -19,7 +20,6 @@ from parity.files.strict_json import parse_json
 from parity.files.tensor import Done, Tensor
 from parity.machine import INSTALL_TORCH
 from parity.names.keys import pairs_of
-from parity.show import printable
 
 _TYPES = {
     "F64": "float64",

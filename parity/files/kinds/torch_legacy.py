@@ -5,6 +5,7 @@ import struct
 import sys
 from typing import Any
 
+from lstm_jax.terminal import printable
 from parity.files.bounds import DamagedError
 from parity.files.pickle.globals import Globals
 from parity.files.pickle.inert import Inert, InertClass, Storage, StorageType
@@ -12,7 +13,6 @@ from parity.files.pickle.machine import Stream, unpickle
 from parity.files.reading import Reading, starts
 from parity.files.source import Leaves
 from parity.files.tree import flatten
-from parity.show import printable
 
 _MAGIC = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")
 _Types = dict[str, StorageType]

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from lstm_jax.terminal import printable
 from parity.arrays import tensor_of
 from parity.files.bounds import DamagedError
 from parity.files.kinds.torch_legacy import globals_for
@@ -21,7 +22,6 @@ from parity.files.source import Bytes, Leaves
 from parity.files.tensor import Done, Tensor
 from parity.files.tree import flatten
 from parity.files.zip import Members
-from parity.show import printable
 
 
 def is_torch_zip(reading: Reading) -> bool:

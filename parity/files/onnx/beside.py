@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from lstm_jax.terminal import printable
 from parity.files.bounds import DamagedError
 from parity.files.onnx.tensors import Beside
 from parity.files.reading import Reading
-from parity.show import printable
 
 
 def files_beside(reading: Reading) -> Beside:

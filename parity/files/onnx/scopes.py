@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from lstm_jax.terminal import printable
 from parity.files.bounds import MOST_NAMES, DamagedError
 from parity.files.onnx.tensors import Beside, constant_of, leaf_of
 from parity.files.source import Leaf, Leaves, Unreadable
-from parity.show import printable
 
 _GRAPH, _GRAPHS = 5, 10
 

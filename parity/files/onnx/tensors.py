@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from lstm_jax.terminal import printable
 from parity.arrays import TORCH
 from parity.files.bounds import DamagedError
 from parity.files.source import Leaf, Unreadable, view_of
-from parity.show import printable
 
 # The names of types by their numbers in TensorProto.DataType, and the field of those
 # that are not kept as bytes.

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lstm_jax.terminal import printable
 from parity.arrays import TORCH
 from parity.files.bounds import DamagedError
 from parity.files.pickle.inert import (
@@ -25,7 +26,6 @@ from parity.files.pickle.inert import (
 )
 from parity.files.pickle.machine import put
 from parity.files.source import Unreadable, is_expanded, view_of
-from parity.show import printable
 
 _STORAGES = {
     "DoubleStorage": "float64",

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, cast
 
 import numpy as np
 
+from lstm_jax.terminal import printable
 from parity.files.bounds import MOST_INSTRUCTIONS, DamagedError, MiB
 from parity.files.pickle.inert import (
     Inert,
@@ -25,7 +26,6 @@ from parity.files.pickle.inert import (
     Storage,
     StorageType,
 )
-from parity.show import printable
 
 _MARK = object()
 _KEYS = (str, int, float, bytes, type(None), Inert, InertClass, Known, StorageType)

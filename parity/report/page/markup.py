@@ -2,7 +2,7 @@
 
 import html
 
-from parity.show import printable
+from lstm_jax.terminal import printable
 
 _MOST = 4000
 _VOID = {"meta", "br"}

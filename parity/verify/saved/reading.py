@@ -9,11 +9,11 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from lstm_jax.terminal import printable
 from parity.files.read import read_tensors
 from parity.judge.cases import SETS, Case, Cotangents, Problem, cotangents_of
 from parity.judge.tensors import OUTPUTS, Array, Key, by_name, primals_of
 from parity.judge.tolerance import BUDGETS, Exact
-from parity.show import printable
 from parity.verify.saved.golden import ABOUT, FORMAT, Golden
 
 _STEPPED = ("ys", "d_xs")  # the first axis is time

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import parity
+from lstm_jax.terminal import printable
 from parity.__main__ import main
-from parity.show import printable
 from tests.given.larger_model import Model
 
 

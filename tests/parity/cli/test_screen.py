@@ -12,8 +12,9 @@ import pytest
 
 import lstm_jax
 import parity
+from lstm_jax.terminal import screen
 from parity.__main__ import main
-from parity.cli import check_file, screen
+from parity.cli import check_file
 from parity.cli.progress import Progress
 from parity.files.beside import write_bytes
 from parity.judge.cases import CASES, Case

@@ -7,9 +7,8 @@ import sys
 
 from rich.console import Console
 
-from parity.show import WIDTH
+from lstm_jax.terminal.text import WIDTH
 
-PROGRAM = "python -m parity"
 READER_GONE = 141  # as a shell says of any program that wrote to a closed pipe
 _PLAIN = {"─": "-", "━": "-", "│": "|", "…": "..."}
 
@@ -27,9 +26,9 @@ class Screen(Console):
         raise BrokenPipeError
 
 
-def say(sentence: str) -> None:
+def say(program: str, sentence: str) -> None:
     """A sentence on the standard error, after the name of the program."""
-    print(f"{PROGRAM}: {sentence}", file=sys.stderr)  # noqa: T201
+    print(f"{program}: {sentence}", file=sys.stderr)  # noqa: T201
 
 
 def width() -> int:
@@ -41,10 +40,10 @@ def width() -> int:
 
 def print_anything() -> None:
     """Make the standard output take every character, whatever its encoding is."""
-    codecs.register_error("parity.plain", _plain)
+    codecs.register_error("lstm_jax.plain", _plain)
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
-        reconfigure(errors="parity.plain")
+        reconfigure(errors="lstm_jax.plain")
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:
