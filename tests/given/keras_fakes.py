@@ -46,9 +46,18 @@ def fake_embedding(**config: Any) -> Any:
     return fake("Embedding", drawn((9, I)), **config)
 
 
-def fake_model(*layers: Any, output: tuple[str, int, int] | None = None) -> Any:
-    """A functional model in which each layer takes what the one before gives."""
-    entries, before = [], "input"
+def fake_model(
+    *layers: Any, output: tuple[str, int, int] | None = None, state: bool = False
+) -> Any:
+    """A functional model in which each layer takes what the one before gives.
+
+    With `state` the first of them takes a second input, too.
+    """
+    before, given = "input", ["input", *["state"] * state]
+    entries: list[Any] = [
+        {"class_name": "InputLayer", "config": {"name": name}, "inbound_nodes": []}
+        for name in given
+    ]
     for layer in layers:
         name, kind = layer.name, type(layer).__name__
         entries.append(
@@ -56,10 +65,10 @@ def fake_model(*layers: Any, output: tuple[str, int, int] | None = None) -> Any:
                 "class_name": kind,
                 "config": layer.get_config(),
                 "name": name,
-                "inbound_nodes": [[[before, 0, 0, {}]]],
+                "inbound_nodes": [[[one, 0, 0, {}] for one in given]],
             }
         )
-        before = name
+        before, given = name, [name]
     outputs = [[*(output or (before, 0, 0))]]
     model = fake("Functional", name="model", layers=entries, output_layers=outputs)
     model.layers = [*layers]

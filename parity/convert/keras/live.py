@@ -72,7 +72,6 @@ def layers_in_object(where: str, source: Any) -> list[KerasLayer]:
     return [
         _layer(where, by_name.get(name), name, entry)
         for name, entry in configs_in({"config": options}).items()
-        if entry.kind != "InputLayer"
     ]
 
 

@@ -189,6 +189,11 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     ),
     (lambda: parity.from_keras(two_outputs()), ValueError, ROW.format("branches")),
     (
+        lambda: parity.from_keras(fake_model(fake_lstm(), fake_dense(), state=True)),
+        ValueError,
+        ROW.format("branches"),
+    ),
+    (
         lambda: parity.from_keras([fake_lstm(), fake_lstm("wide", H, 6)]),
         ValueError,
         (
