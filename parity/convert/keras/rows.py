@@ -12,9 +12,9 @@ from parity.convert.keras.stored import KerasLayer
 # What changes nothing, and what changes only training.
 _NOTHING = ("InputLayer",)
 TRAINING = ("Dropout", "SpatialDropout1D", "GaussianNoise", "GaussianDropout")
-# `xs[:, -1]`, as a model writes it.
-_ALL = dict.fromkeys(("start", "stop", "step"))
-_LAST_STEP = [{"class_name": "__slice__", "config": _ALL}, -1]
+# `xs[:, -1]` and `xs[:, -1, :]`, as a model writes them.
+_ALL = {"class_name": "__slice__", "config": dict.fromkeys(("start", "stop", "step"))}
+_LAST_STEP = [_ALL, -1], [_ALL, -1, _ALL]
 _MOST = 5
 
 
@@ -70,9 +70,10 @@ def _is_plain(one: KerasLayer) -> bool:
         case "Dense":
             return axes in ([2], [2, 1]) and floating
         case "GetItem":
-            return options.get("key") == _LAST_STEP
+            return options.get("key") in _LAST_STEP
         case "GlobalAveragePooling1D":
-            return options.get("data_format") != "channels_first"
+            turned = options.get("data_format") == "channels_first"
+            return not turned and not options.get("keepdims")
         case _:
             return True
 

@@ -24,6 +24,11 @@ from tests.given.keras_files import CELL, drawn
 
 pytestmark = pytest.mark.usefixtures("no_jaxtyping")
 ALLOW = "Use allow={!r} to convert without it."
+# A colon between brackets, as Keras writes it.
+COLON = {
+    "class_name": "__slice__",
+    "config": {"start": None, "stop": None, "step": None},
+}
 EACH = "Convert each layer by itself."
 ROW = (
     "from_keras: source must be LSTMs in a row, after an Embedding and before a Dense "
@@ -113,6 +118,11 @@ def two_outputs() -> Any:
     return fake_model(*layers, output=("lstm", 0, 0))
 
 
+def pooled(**options: Any) -> list[Any]:
+    mean = fake("GlobalAveragePooling1D", name="mean", **options)
+    return [fake_lstm(return_sequences=True), mean, fake_dense()]
+
+
 REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: parity.from_keras(3),
@@ -186,6 +196,17 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
         lambda: parity.from_keras([fake_lstm(), fake_dense(), fake_dense(3)]),
         ValueError,
         ROW.format("Dense 'dense' with 3 x 3, 3"),
+    ),
+    *(
+        (
+            lambda option=option: parity.from_keras(pooled(**option)),
+            ValueError,
+            ROW.format(
+                "GlobalAveragePooling1D 'mean' with no arrays; Dense 'dense' with "
+                "4 x 3, 3"
+            ),
+        )
+        for option in ({"keepdims": True}, {"data_format": "channels_first"})
     ),
     (lambda: parity.from_keras(two_outputs()), ValueError, ROW.format("branches")),
     (
@@ -342,3 +363,10 @@ def test_weights_alone_are_a_mapping() -> None:
 def test_a_head_without_a_bias_has_zeros() -> None:
     model = parity.from_keras([fake_lstm(), fake_dense(bias=False)])
     np.testing.assert_array_equal(model.params()["fc.bias"], np.zeros(3))
+
+
+@pytest.mark.parametrize("rest", [[], [COLON]])
+def test_the_last_step_is_taken_by_either_key(rest: list[Any]) -> None:
+    last = fake("GetItem", key=[COLON, -1, *rest])
+    layers = [fake_lstm(return_sequences=True), last, fake_dense()]
+    assert parity.from_keras(layers).outputs == "last"
