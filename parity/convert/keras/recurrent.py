@@ -1,6 +1,6 @@
 """What a recurrent layer of Keras does: its cells, and what no weight tells."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -169,13 +169,17 @@ def _lost(one: Recurrent, which: str) -> Iterator[tuple[str, str]]:
         yield "go_backwards", f"{which} reads sequences from the end."
     if one.outer.get("stateful"):
         yield "stateful", f"{which} keeps its state between two calls."
-    dtype = _policy(one.outer)
-    if dtype.startswith("mixed_"):
-        narrow = dtype.removeprefix("mixed_")
+    if narrow := narrowed([one.outer, *one.cells]):
         yield "dtype", f"{which} multiplies in {narrow}, and has wider weights."
     merge = one.outer.get("merge_mode", "concat")
     if one.bidirectional and merge != "concat":
         yield "merge_mode", f"{which} has merge_mode={merge!r}, not 'concat'."
+
+
+def narrowed(held: Iterable[_Options | None]) -> str:
+    """The type of products that is narrower than the weights; empty if none is."""
+    names = (_policy(options or {}) for options in held)
+    return next((n.removeprefix("mixed_") for n in names if n.startswith("mixed_")), "")
 
 
 def _policy(options: _Options) -> str:

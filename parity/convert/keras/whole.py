@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.convert.keras.recurrent import Recurrent, lost, unlike
+from parity.convert.keras.recurrent import Recurrent, lost, narrowed, unlike
 from parity.convert.keras.rows import TRAINING, Row, row_of
 from parity.convert.keras.stored import KerasLayer
 from parity.frameworks.exchange import cell_names
@@ -63,6 +63,9 @@ def _losses(layers: Sequence[KerasLayer], row: Row) -> dict[str, str]:
             found["dropout"] = f"{which} changes its inputs in training."
         if one.kind == "Masking" or (one.options or {}).get("mask_zero"):
             found["masking"] = f"{which} masks steps, which lengths do here."
+        if narrow := narrowed([one.options]):
+            sentence = f"{which} multiplies in {narrow}, and has wider weights."
+            found["dtype"] = sentence
     if row.head and len(row.head.arrays) == 1:
         which = f"the layer {row.head.name!r}"
         found["no bias"] = f"{which} has no bias: it is zeros here."

@@ -43,6 +43,7 @@ def _unknown_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "keras", raising=False)
 
 
+MIXED = {"class_name": "DTypePolicy", "config": {"name": "mixed_float16"}}
 # What a module does not do by itself.
 LOST: list[tuple[str, Callable[[], Any], str]] = [
     (
@@ -87,12 +88,23 @@ LOST: list[tuple[str, Callable[[], Any], str]] = [
     ),
     (
         "dtype",
+        lambda: [fake_lstm(dtype=MIXED)],
+        "the layer 'lstm' multiplies in float16, and has wider weights.",
+    ),
+    (
+        "dtype",
+        lambda: [fake_lstm(), fake_dense(dtype=MIXED)],
+        "the layer 'dense' multiplies in float16, and has wider weights.",
+    ),
+    (
+        "dtype",
         lambda: [
-            fake_lstm(
-                dtype={"class_name": "DTypePolicy", "config": {"name": "mixed_float16"}}
+            fake_both(
+                dtype="float32",
+                layer={"class_name": "LSTM", "config": {**CELL, "dtype": MIXED}},
             )
         ],
-        "the layer 'lstm' multiplies in float16, and has wider weights.",
+        "the layer 'bidirectional' multiplies in float16, and has wider weights.",
     ),
 ]
 
