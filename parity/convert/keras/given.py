@@ -54,9 +54,13 @@ def _with_options(layer: KerasLayer, options: Mapping[str, Any]) -> KerasLayer:
 def refuse_unsaid(where: str, path: Path, layers: Sequence[KerasLayer]) -> None:
     """Refuse a file that leaves open what its layers do.
 
+    One with a model within is refused later, as no row: nothing more could be said.
+
     Raises:
         ValueError: With what is open, and how to say it.
     """
+    if any("layers" in (layer.options or {}) for layer in layers):
+        return
     for layer in layers:
         one = recurrent_of(layer)
         missing = unsaid(one) if one else ""

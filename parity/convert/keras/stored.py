@@ -92,23 +92,33 @@ def _by_layer(
     for start in ("", "model_weights."):
         names = attributes.get(start[:-1], _NO_NAMES).get("layer_names")
         if isinstance(names, list):
-            return dict(_before_keras_3(start, names, tensors, attributes))
+            models = [n for n in names if not _is_layer(configs.get(n))]
+            return dict(_before_keras_3(start, names, models, tensors, attributes))
     return _of_keras_3(tensors, attributes, configs)
+
+
+def _is_layer(config: Config | None) -> bool:
+    """Whether the JSON says that it is a layer: its parts may have any names."""
+    options = config.options if config else None
+    return options is not None and "layers" not in options
 
 
 def _before_keras_3(
     start: str,
     layers: Sequence[str],
+    models: Sequence[str],
     tensors: Mapping[str, Any],
     attributes: Mapping[str, Mapping[str, Any]],
 ) -> Iterator[tuple[str, list[str]]]:
-    """By the names that each layer has; a model within is cut into its layers."""
+    """By the names that each layer has; one of `models` is cut into its layers."""
     for layer in layers:
         place = f"{start}{layer}".replace("/", ".")
         listed = attributes.get(place, _NO_NAMES).get("weight_names", [])
         names = [f"{place}.{one}".replace("/", ".") for one in listed]
         names = [name for name in names if name in tensors]
-        owners = {n: _owner(n.rpartition(".")[0], place) for n in names}
+        owners = dict.fromkeys(names, place)
+        if layer in models:
+            owners = {n: _owner(n.rpartition(".")[0], place) for n in names}
         many = len(set(owners.values())) > 1
         for owner in dict.fromkeys(owners.values()):
             inner = f"{layer}.{owner.rpartition('.')[2]}" if many else layer

@@ -147,6 +147,22 @@ def test_a_bidirectional_layer_is_read_forward_first(tmp_path):
         assert (found.prefix, found.spec.bidirectional) == ("bidirectional.", True)
 
 
+@pytest.mark.parametrize("second", ["backward_lstm", "lstm_1"])
+def test_a_backward_layer_may_have_a_name_of_its_own(second, tmp_path):
+    cell = entry("LSTM", "lstm", return_sequences=True, **CELL)
+    model = sequential(entry("Bidirectional", "both", layer=cell))
+    ways = {n: lstm(seed=k) for k, n in enumerate(("forward_lstm", second))}
+    named = {
+        f"m/both/{way}/lstm_cell/{n}": a for way in ways for n, a in ways[way].items()
+    }
+    path = model_file(tmp_path / "x.h5", model, {"both": named})
+    ours = parity.from_keras(path)
+    for direction, arrays in enumerate(ways.values()):
+        is_stored_as(ours.params(), arrays.values(), direction=direction)
+    (found,) = parity.find_lstms(path)
+    assert (found.prefix, found.spec.bidirectional) == ("both.", True)
+
+
 def test_what_is_found_is_converted_and_checked(tmp_path, capsys):
     model = sequential(entry("LSTM", "lstm_1", **CELL), entry("Dense", "dense_1"))
     layers = {"lstm_1": lstm(), "dense_1": head()}

@@ -9,7 +9,18 @@ import pytest
 import parity
 from parity.files.hdf5 import listed
 from tests.given.inputs import H, I
-from tests.given.keras_files import CELL, drawn, good, lstm, weights_file
+from tests.given.keras_files import (
+    CELL,
+    drawn,
+    entry,
+    good,
+    keras_3,
+    keras_3_weights,
+    lstm,
+    model_file,
+    sequential,
+    weights_file,
+)
 
 pytestmark = pytest.mark.usefixtures("no_jaxtyping")
 
@@ -55,6 +66,26 @@ def test_of_cudnnlstm_only_its_direction_is_open(tmp_path: Path) -> None:
         _ = parity.from_keras(path)
     said = "the file does not say go_backwards"
     assert str(caught.value) == UNSAID.format(path, "rnn", said, CELL)
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_a_model_within_is_listed_and_nothing_is_asked_for(
+    suffix: str, tmp_path: Path
+) -> None:
+    layers = [entry("LSTM", f"lstm_{k}", **CELL) for k in (1, 2)]
+    model = sequential({**sequential(*layers), "name": "inner"})
+    path = tmp_path / f"x{suffix}"
+    if suffix == ".h5":
+        arrays = {f"lstm_{k}/{n}": a for k in (1, 2) for n, a in lstm().items()}
+        _ = model_file(path, model, {"m": arrays})
+    else:
+        places = {f"m/layers/lstm_{k}/cell": [*lstm().values()] for k in (1, 2)}
+        _ = path.write_bytes(keras_3(model, keras_3_weights(places)))
+    with pytest.raises(ValueError, match="in a row") as caught:
+        _ = parity.from_keras(path)
+    assert "it also has Sequential 'm' with no arrays; " in str(caught.value)
+    assert "Use parity.find_lstms(path)" in str(caught.value)
+    assert len(parity.find_lstms(path)) == 2
 
 
 def test_a_file_of_another_format_is_named(tmp_path: Path) -> None:
