@@ -36,7 +36,8 @@ def to_keras(source: Any, *, allow: str | Iterable[str] = ()) -> Any:
         TypeError: If the source is none of these.
         ValueError: If a mapping is no LSTM's, or `allow` names no loss.
         NotImplementedError: If something would be lost.
-        ModuleNotFoundError: If Keras is not installed, but for a mapping.
+        ModuleNotFoundError: If Keras or its backend is not installed, but for a
+            mapping.
 
     Example:
         >>> params = lstm_jax.init_params(jax.random.key(0), 3, 4)
@@ -91,8 +92,18 @@ def _stored(params: LayerParams) -> list[np.ndarray]:
 
 
 def _keras() -> Any:
-    # By name: the folder has the same.
-    return import_module("keras")
+    """The module; by name, as the folder has the same.
+
+    Raises:
+        ModuleNotFoundError: If the backend that it asks for is not installed.
+    """
+    try:
+        return import_module("keras")
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"{_WHERE}: Keras must have a backend that is installed: it asks for "
+            f"{error.name}. Set KERAS_BACKEND=jax before Keras is imported."
+        ) from None
 
 
 def _options(portable: Portable) -> dict[str, Any]:

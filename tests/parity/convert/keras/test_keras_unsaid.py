@@ -2,11 +2,15 @@
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from flax import nnx
 
+import lstm_jax
 import parity
+from parity.convert.keras import target
 from parity.files.hdf5 import listed
 from tests.given.inputs import H, I
 from tests.given.keras_files import (
@@ -113,4 +117,20 @@ def test_without_h5py_the_file_and_the_install_are_named(
     assert str(caught.value) == (
         f"{path} cannot be read as {words}: h5py is not installed, and it reads HDF5. "
         "Install it: pip install 'lstm-jax[keras]'."
+    )
+
+
+def test_a_backend_that_is_not_installed_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def without_a_backend(_: str) -> Any:
+        raise ModuleNotFoundError(name="tensorflow")
+
+    monkeypatch.setattr(target, "need", lambda *_: None)
+    monkeypatch.setattr(target, "import_module", without_a_backend)
+    with pytest.raises(ModuleNotFoundError) as caught:
+        _ = parity.to_keras(lstm_jax.LSTM(I, H, rngs=nnx.Rngs(0)))
+    assert str(caught.value) == (
+        "to_keras: Keras must have a backend that is installed: it asks for "
+        "tensorflow. Set KERAS_BACKEND=jax before Keras is imported."
     )
