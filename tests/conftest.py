@@ -41,6 +41,6 @@ def torch() -> Any:
 
 # A search for counter-examples in each test of laws: short in `make test`, long in
 # `make fuzz`. A time per example would fail on a busy machine.
-settings.register_profile("default", max_examples=6, deadline=None)
-settings.register_profile("ci", max_examples=6, deadline=None, derandomize=True)
+settings.register_profile("default", max_examples=4, deadline=None)
+settings.register_profile("ci", max_examples=4, deadline=None, derandomize=True)
 settings.register_profile("fuzz", max_examples=500, deadline=None)

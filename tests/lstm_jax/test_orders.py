@@ -43,7 +43,11 @@ CHOSEN = [
     (TWO, 1, 5, 256, None),
 ]
 # T, B, I, H: a layer that is fused, wide or a single row on some machine.
-LAYERS = [(100, 32, 128, 256), (64, 16, 128, 128), (50, 1, 64, 64)]
+LAYERS = [
+    pytest.param((100, 32, 128, 256), marks=pytest.mark.slow),
+    pytest.param((64, 16, 128, 128), marks=pytest.mark.slow),
+    (50, 1, 64, 64),
+]
 SPLIT = [Machine(cores=n, devices=2, split=True) for n in (2, 4)]
 MACHINES = [ONE, TWO, SHARED, *SPLIT]
 

@@ -108,6 +108,7 @@ def test_gradients_of_all_parameters_are_one_sum_over_the_devices(dtype: Any) ->
     )
 
 
+@pytest.mark.slow
 def test_devices_may_have_weights_of_their_own_and_share_others() -> None:
     """An LSTM on each device, the biases shared: what is not shared is not summed."""
     one, xs, _ = make_inputs(make_spec(), 5, (B,))

@@ -142,6 +142,7 @@ def test_wrong_arguments_are_named() -> None:
 WITHOUT = "import sys; sys.modules['lstm_jax'] = None; exec(sys.stdin.read())"
 
 
+@pytest.mark.slow
 def test_the_client_of_the_page_runs_without_lstm_jax(tmp_path: Path) -> None:
     _ = pytest.importorskip("flatbuffers", reason="flatbuffers is not installed")
     module = LSTM(I, H, 2, rngs=nnx.Rngs(0))

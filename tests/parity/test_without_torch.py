@@ -148,6 +148,7 @@ LIBRARIES = {"to_equinox": "equinox", "to_mlx": "'lstm-jax[mlx]'"}
 NEEDED = f"to_torch: torch must be installed: what it returns is torch's. {INSTALL}"
 
 
+@pytest.mark.slow
 def test_every_public_function_works_or_says_what_to_install(
     found: dict[str, Any],
 ) -> None:

@@ -134,6 +134,7 @@ def test_a_step_that_fails_does_not_keep_the_next_from_running(monkeypatch, tmp_
     assert [path.name for path in tmp_path.iterdir()] == ["log.txt"]
 
 
+@pytest.mark.slow
 def test_a_step_out_of_time_is_ended_and_keeps_what_it_printed(monkeypatch, tmp_path):
     steps = [sleeper("long"), sleeper("never")]
     found, _ = run(
@@ -224,6 +225,7 @@ def test_minutes_are_a_number_above_zero(text):
     assert f"--minutes: {text!r} must be a number above 0\n" in done.stderr
 
 
+@pytest.mark.slow
 def test_an_interruption_ends_the_steps(monkeypatch, tmp_path):
     stopped = []
     step = sleeper("long", decides=True)

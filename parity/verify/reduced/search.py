@@ -78,7 +78,7 @@ def reduce_failure(
         >>> def forgetful(params, xs, state):
         ...     return lstm_jax.lstm(params, xs)
         >>> params = lstm_jax.init_params(jax.random.key(0), 3, 4)
-        >>> found = reduce_failure(params, run=forgetful)
+        >>> found = reduce_failure(params, run=forgetful, steps=1, batch=())
         >>> found.case.hidden_size, found.case.steps, found.case.batch
         (1, 1, ())
     """

@@ -100,8 +100,8 @@ def _keras_on_jax(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def quick_or_slow(work: Work) -> Any:
-    """A work as a parameter: a training step has outputs and gradients in it."""
-    quick = work.mode == "step" or work.case == STACK
+    """A work as a parameter: a step is quick; `make slow` has the others."""
+    quick = work.mode == "step"
     return pytest.param(work, id=name_of(work), marks=() if quick else pytest.mark.slow)
 
 

@@ -25,6 +25,7 @@ def swept(mode):
     ]
 
 
+@pytest.mark.slow
 def test_every_figure_is_drawn_and_told(tmp_path, capsys):
     path = stored(tmp_path / "a.jsonl", swept("forward"), swept("backward"))
     directory = tmp_path / "new" / "plots"

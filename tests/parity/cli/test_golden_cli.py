@@ -87,6 +87,7 @@ def test_nothing_is_reduced_where_nothing_fails(capsys: Any) -> None:
     assert not Path("small.py").exists()
 
 
+@pytest.mark.slow
 def test_a_failure_is_reduced_to_a_script(
     capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

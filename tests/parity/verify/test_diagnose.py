@@ -94,6 +94,7 @@ def test_weights_that_differ_are_named_beside_what_reads_the_padding():
     ]
 
 
+@pytest.mark.slow
 def test_a_mistake_that_makes_no_difference_here_explains_nothing():
     """The weights are not square, so that none of their blocks can be transposed."""
 

@@ -76,6 +76,7 @@ def error_of_outputs(mistake, case):
 SEEN_IN_OUTPUTS = [m for m in MISTAKES if not m.gradients and m.says != PADDING]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mistake", SEEN_IN_OUTPUTS, ids=lambda mistake: mistake.name)
 def test_the_outputs_of_a_wrong_lstm_name_it(mistake):
     case = mistake.smallest_case()

@@ -86,6 +86,7 @@ def test_weights_of_ones_own_are_kept_where_only_they_show_it() -> None:
     assert str(names["report"]) == str(found.report)
 
 
+@pytest.mark.slow
 def test_a_script_asks_for_what_the_check_was_asked_for() -> None:
     masks = {"dtype": "float64", "seed": 3, "lengths": True}
     params = drawn(2, 3)
