@@ -287,11 +287,11 @@ def no_cell(where: str, rnn: str) -> str:
 
 
 def check_last_step(where: str, shape_of_ys: tuple) -> None:
-    """A prediction from the last step needs a step."""
+    """The last step, and the mean of the steps, need a step."""
     if shape_of_ys[-2] == 0:
         raise ValueError(
-            f"{where}: xs must have a step at least: the prediction is made from the "
-            "last one. Use a longer sequence."
+            f"{where}: xs must have a step at least: the prediction is made from "
+            "outputs of steps. Use a longer sequence."
         )
 
 

@@ -117,8 +117,9 @@ def check_no_mean(where: str, outputs: str) -> None:
     """A mean is of a whole sequence."""
     if outputs == "mean":
         raise ValueError(
-            f"{where}: {outputs=} must not be 'mean': the mean of a sequence is not "
-            "known from a part of it. Call the model on the whole sequence."
+            f"{where}: {outputs=} must be 'last', 'final' or 'all': the mean of a "
+            "sequence is not known from a part of it. Call the model on the whole "
+            "sequence."
         )
 
 

@@ -16,7 +16,12 @@ from parity.arrays import FLOATING, same_bits
 from parity.cli.notes import NOT_KEPT, notes_on, options_of
 from parity.cli.options import add_command, filled
 from parity.cli.say import say
-from parity.convert.meaning import read_lstms, written, written_by_suffix
+from parity.convert.meaning import (
+    MEANINGS,
+    read_lstms,
+    written,
+    written_by_suffix,
+)
 from parity.convert.select import Selected, Selection, select
 from parity.files import formats
 from parity.files.beside import beside
@@ -94,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
     contents = read_lstms(src)
     _check_source(options, contents)
     contents.check_read("convert", src)
-    selected = select(contents, options.src, _selection(options))
+    selected = select(contents, options.src, _selection(options, to))
     if to.needs_torch:
         need_torch("convert", f"it writes {to.words}", "--to safetensors")
     metadata = _kept(contents.metadata, selected, options.dtype) if to.texts else {}
@@ -109,7 +114,7 @@ def run(options: argparse.Namespace) -> int:
         say(f"{line}written, so {printable(dst)} was not made. Is the disk whole?")
         return 1
     lost = to.texts and "config" in contents.metadata.keys() - metadata
-    of_modules = options_of(selected.lstms, metadata, contents.unknown)
+    of_modules = options_of(selected.lstms, metadata, contents)
     kept = [NOT_KEPT] if lost else of_modules
     notes = [printable(note, 300) for note in contents.notes]
     _print_done(dst, to, selected, notes + notes_on(selected.lstms) + kept)
@@ -124,9 +129,10 @@ def _check_streaming(options: argparse.Namespace, to: Format) -> None:
         )
 
 
-def _selection(options: argparse.Namespace) -> Selection:
-    names = [field.name for field in fields(Selection)]
-    return Selection(**{name: getattr(options, name) for name in names})
+def _selection(options: argparse.Namespace, to: Format) -> Selection:
+    names = {field.name for field in fields(Selection)} - {"one_lstm"}
+    given = {name: getattr(options, name) for name in names}
+    return Selection(**given, one_lstm=to.name in MEANINGS)
 
 
 def _kept(

@@ -149,7 +149,7 @@ def _notes(contents: Contents, one: Search) -> list[str]:
     ]
     notes += some([printable(note, 300) for note in contents.notes], "notes")
     notes += notes_on(one.found)
-    notes += options_of(one.found, contents.metadata, contents.unknown)
+    notes += options_of(one.found, contents.metadata, contents)
     if one.found:
         notes += some([other.sentence() for other in one.others], "layers")
         notes += [passed_over(one)] * bool(one.of_optimizers)

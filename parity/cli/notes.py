@@ -1,11 +1,13 @@
 """What a reader should know of LSTMs in a file, beside their sizes."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from lstm_jax.terminal import printable
 from parity.convert.found import Found
+from parity.convert.meaning import MEANINGS
 from parity.files.bounds import DamagedError
+from parity.files.read import Contents
 from parity.files.strict_json import parse_json
 
 _MOST_LINES = 10
@@ -22,6 +24,7 @@ _NOT_READ = (
     "not read: batch_first and dropout, which the module in the file has beside its "
     "weights. Give them to the module, as in LSTM.from_params(params, batch_first=True)"
 )
+_READ_WITH = "its options, batch_first among them, come with the module of {}"
 NOT_KEPT = "not kept: the options beside the tensors, which are for others than these"
 
 
@@ -48,14 +51,16 @@ def some(lines: list[str], what: str) -> list[str]:
 
 
 def options_of(
-    lstms: Sequence[Found], metadata: Mapping[str, str], unknown: Iterable[str] = ()
+    lstms: Sequence[Found], metadata: Mapping[str, str], contents: Contents
 ) -> list[str]:
     """The options that a file has, or what is not there or not read for these."""
     kinds = {one.kind for one in lstms}
     if kinds and "config" in metadata:
         return [_saved(metadata["config"])]
+    if kinds and contents.format.name in MEANINGS:
+        return [_READ_WITH.format(MEANINGS[contents.format.name].reader)]
     said = _NOT_THERE
-    if any(map(_is_stack, unknown)):
+    if any(map(_is_stack, contents.unknown)):
         said = said | {"LSTM": _NOT_READ}
     return [sentence for kind, sentence in said.items() if kind in kinds]
 

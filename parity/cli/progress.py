@@ -16,8 +16,8 @@ EVERY = 15.0  # seconds between two lines: a short command has none
 class Progress:
     """Where a command is among its items, and within one of them."""
 
-    def __init__(self, command: str, every: float = EVERY) -> None:
-        self.command, self.every = command, every
+    def __init__(self, command: str, every: float | None = None) -> None:
+        self.command, self.every = command, EVERY if every is None else every
         self.number, self.total, self.what, self.share = 0, 0, "", 0.0
         self._moved = _nothing
 

@@ -20,18 +20,24 @@ from parity.files.tensor import Writer
 class Meaning:
     """What the tensors of a format mean.
 
-    `with_lstms` gives the contents of a file under torch's names; `write` writes one
-    LSTM, None where nothing is written.
+    `with_lstms` gives the contents of a file under torch's names, `reader` is the call
+    that gives the module with its options; `write` writes one LSTM, None where nothing
+    is written.
     """
 
     with_lstms: Callable[[Contents], Contents]
+    reader: str
     write: Writer | None = None
 
 
 MEANINGS = {
-    "onnx": Meaning(with_lstms=onnx.with_lstms, write=onnx.write_onnx),
-    "h5": Meaning(with_lstms=keras.with_lstms),
-    "keras": Meaning(with_lstms=keras.with_lstms),
+    "onnx": Meaning(
+        with_lstms=onnx.with_lstms,
+        reader="parity.from_onnx(path)",
+        write=onnx.write_onnx,
+    ),
+    "h5": Meaning(with_lstms=keras.with_lstms, reader="parity.from_keras(path)"),
+    "keras": Meaning(with_lstms=keras.with_lstms, reader="parity.from_keras(path)"),
 }
 
 

@@ -24,6 +24,7 @@ class Selection:
         no_optimizer: Of these, leave out what an optimizer keeps.
         strip: Take only what is below this prefix, and leave it out of the names.
         dtype: Type to cast the LSTMs to; the rest is never cast.
+        one_lstm: The target holds one LSTM: a lone one needs no prefix.
     """
 
     prefix: str | None = None
@@ -31,6 +32,7 @@ class Selection:
     no_optimizer: bool = False
     strip: str | None = None
     dtype: str | None = None
+    one_lstm: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,9 +132,15 @@ def _names(
     start = "" if selection.strip is None else _start(selection.strip, names)
     if selection.keep_rest:
         _check_all_read(contents, selection, start)
-    elif selection.prefix is not None:
+    elif selection.prefix is not None or _is_alone(one, selection):
         start = one.found[0].prefix
     return {n: n.removeprefix(start) for n in names if n.startswith(start)}
+
+
+def _is_alone(one: Search, selection: Selection) -> bool:
+    """Whether a target of one LSTM is given the only one; a model keeps its names."""
+    prefixes = {lstm.prefix for lstm in one.found}
+    return selection.one_lstm and len(prefixes) == 1 and prefixes != {"lstm."}
 
 
 def _start(strip: str, names: Iterable[str]) -> str:

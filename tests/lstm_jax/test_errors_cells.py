@@ -157,8 +157,8 @@ MODELS: list[Row] = [
         lambda: LSTMModel.from_params(MODEL)(jnp.ones((3, 0, 5))),
         ValueError,
         (
-            "LSTMModel: xs must have a step at least: the prediction is made from the "
-            "last one. Use a longer sequence."
+            "LSTMModel: xs must have a step at least: the prediction is made from "
+            "outputs of steps. Use a longer sequence."
         ),
     ),
     (

@@ -307,6 +307,7 @@ def test_options_and_modes_that_are_unknown_are_refused() -> None:
     with pytest.raises(ValueError, match="LSTMModel") as caught:
         _ = tagger(outputs="mean").step(np.zeros(2, int), None)
     assert str(caught.value) == (
-        "LSTMModel.step: outputs='mean' must not be 'mean': the mean of a sequence is "
-        "not known from a part of it. Call the model on the whole sequence."
+        "LSTMModel.step: outputs='mean' must be 'last', 'final' or 'all': the mean of "
+        "a sequence is not known from a part of it. Call the model on the whole "
+        "sequence."
     )

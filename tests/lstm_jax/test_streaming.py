@@ -113,8 +113,9 @@ def test_what_has_an_end_or_a_mean_is_no_stream() -> None:
     with pytest.raises(ValueError, match=re.escape(said)):
         _ = streaming(both)
     said = (
-        "export.streaming: outputs='mean' must not be 'mean': the mean of a sequence "
-        "is not known from a part of it. Call the model on the whole sequence."
+        "export.streaming: outputs='mean' must be 'last', 'final' or 'all': the mean "
+        "of a sequence is not known from a part of it. Call the model on the whole "
+        "sequence."
     )
     with pytest.raises(ValueError, match=re.escape(said)):
         _ = streaming(model(outputs="mean"))

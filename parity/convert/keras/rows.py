@@ -16,6 +16,7 @@ TRAINING = ("Dropout", "SpatialDropout1D", "GaussianNoise", "GaussianDropout")
 _ALL = {"class_name": "__slice__", "config": dict.fromkeys(("start", "stop", "step"))}
 _LAST_STEP = [_ALL, -1], [_ALL, -1, _ALL]
 _MOST = 5
+_BRANCHES = "a layer that takes, or gives, more than its neighbour in the row"
 
 
 @dataclass(kw_only=True)
@@ -47,6 +48,11 @@ def row_of(where: str, layers: Sequence[KerasLayer]) -> Row:
     row.steps = _taken(left, "GlobalAveragePooling1D") or _taken(left, "GetItem")
     row.head = _taken(left, "Dense")
     row.activation = _taken(left, "Activation")
+    if not any(recurrent_of(one) for one in layers):
+        raise ValueError(
+            f"{where}: source must be LSTMs in a row: there is no LSTM in it. Give a "
+            "model that has one."
+        )
     if left or not row.lstms:
         raise _others(where, left or [one for one in layers if _is_other(one)])
     if not _in_a_row(layers):
@@ -84,7 +90,7 @@ def _is_other(one: KerasLayer) -> bool:
 
 def _others(where: str, others: Sequence[KerasLayer]) -> ValueError:
     """The error that lists the layers that have no place, with their arrays."""
-    listed = "; ".join(_described(one) for one in others[:_MOST]) or "branches"
+    listed = "; ".join(_described(one) for one in others[:_MOST]) or _BRANCHES
     if len(others) > _MOST:
         listed += f"; and {len(others) - _MOST} more"
     return ValueError(

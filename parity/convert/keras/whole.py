@@ -121,6 +121,11 @@ def _model(where: str, row: Row) -> Portable:
         )
     last = row.lstms[-1]
     _check_merged(where, last, "a Dense")
+    if last.outer.get("time_major"):
+        raise NotImplementedError(
+            f"{where}: the layer {last.layer.name!r} reads steps first (time_major): "
+            f"an LSTMModel reads rows first. {_EACH}"
+        )
     _check_steps(where, row)
     lstm = {f"lstm.{name}": array for name, array in params_of(_stack(row)).items()}
     params = {**dict(_embedding(row)), **lstm, **dict(_head(row.head))}

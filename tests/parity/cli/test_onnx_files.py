@@ -26,6 +26,10 @@ def run(tmp_path, monkeypatch, capsys):
     parity.write_tensors(two, "two.safetensors")
     module = lstm_jax.LSTM.from_params(params, batch_first=True)
     _ = parity.to_onnx(module, "good.onnx")
+    lone = {f"encoder.{name}": array for name, array in drawn().items()}
+    parity.write_tensors(lone, "lone.safetensors")
+    node = single(drawn()).SerializeToString()
+    _ = (tmp_path / "node.onnx").write_bytes(node)
     reverse = single(drawn(), direction="reverse").SerializeToString()
     _ = (tmp_path / "reverse.onnx").write_bytes(reverse)
 
@@ -70,6 +74,22 @@ def test_the_options_of_a_module_go_through_files(run):
     assert run("convert good.onnx a.safetensors --force")[0] == 0
     assert run("convert a.safetensors b.onnx")[0] == 0
     assert parity.from_onnx("b.onnx").batch_first
+
+
+def test_a_lone_lstm_of_a_larger_model_needs_no_prefix(run):
+    assert run("convert lone.safetensors lone.onnx")[0] == 0
+    assert same(parity.from_onnx("lone.onnx").params(), drawn())
+
+
+def test_options_of_a_node_come_with_its_module(run):
+    code, out, _ = run("inspect node.onnx")
+    assert (code, out.splitlines()[-1]) == (
+        0,
+        (
+            "its options, batch_first among them, come with the module of "
+            "parity.from_onnx(path)"
+        ),
+    )
 
 
 def test_streaming_has_the_states_in_and_out(run):

@@ -25,11 +25,10 @@ from tests.given.keras_files import CELL, drawn
 pytestmark = pytest.mark.usefixtures("no_jaxtyping")
 ALLOW = "Use allow={!r} to convert without it."
 # A colon between brackets, as Keras writes it.
-COLON = {
-    "class_name": "__slice__",
-    "config": {"start": None, "stop": None, "step": None},
-}
+SLICE = dict.fromkeys(("start", "stop", "step"))
+COLON = {"class_name": "__slice__", "config": SLICE}
 EACH = "Convert each layer by itself."
+BRANCHES = "a layer that takes, or gives, more than its neighbour in the row"
 ROW = (
     "from_keras: source must be LSTMs in a row, after an Embedding and before a Dense "
     "if there are: it also has {}. Use parity.find_lstms(path), which gives each LSTM "
@@ -220,11 +219,27 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
         )
         for option in ({"keepdims": True}, {"data_format": "channels_first"})
     ),
-    (lambda: parity.from_keras(two_outputs()), ValueError, ROW.format("branches")),
+    (
+        lambda: parity.from_keras([fake_dense()]),
+        ValueError,
+        (
+            "from_keras: source must be LSTMs in a row: there is no LSTM in it. Give a "
+            "model that has one."
+        ),
+    ),
+    (
+        lambda: parity.from_keras([fake_lstm(time_major=True), fake_dense()]),
+        NotImplementedError,
+        (
+            "from_keras: the layer 'lstm' reads steps first (time_major): an LSTMModel "
+            f"reads rows first. {EACH}"
+        ),
+    ),
+    (lambda: parity.from_keras(two_outputs()), ValueError, ROW.format(BRANCHES)),
     (
         lambda: parity.from_keras(fake_model(fake_lstm(), fake_dense(), state=True)),
         ValueError,
-        ROW.format("branches"),
+        ROW.format(BRANCHES),
     ),
     (
         lambda: parity.from_keras([fake_lstm(), fake_lstm("wide", H, 6)]),
