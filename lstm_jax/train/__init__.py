@@ -4,3 +4,5 @@ It needs the extra `train`: pandas, optax, Orbax and matplotlib.
 """
 
 from lstm_jax.train.batch import Arrays as Arrays, Batch as Batch, Rows as Rows
+from lstm_jax.train.table.files.reading import Table as Table, read_csv as read_csv
+from lstm_jax.train.table.standardizer import Standardizer as Standardizer

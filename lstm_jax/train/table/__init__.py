@@ -1,0 +1,1 @@
+"""From a table to series, and from series to the windows that a model is trained on."""

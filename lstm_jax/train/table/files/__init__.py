@@ -1,0 +1,1 @@
+"""CSV files: their bytes, their text, their rows."""

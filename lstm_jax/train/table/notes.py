@@ -1,0 +1,62 @@
+"""What is said to the reader while a table is read: sentences, errors, rows by name."""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+LISTED = 8  # names that a sentence lists
+
+
+@dataclass(frozen=True)
+class Notes:
+    """Who speaks, what was said so far, and the files that the rows come from.
+
+    Attributes:
+        where: The public function that an error names first.
+        said: Sentences for the reader, in order.
+        files: Name and number of rows of each file; empty for a table in memory.
+    """
+
+    where: str
+    said: list[str] = field(default_factory=list)
+    files: tuple[tuple[str, int], ...] = ()
+
+    def say(self, sentence: str) -> None:
+        """Keep a sentence for the reader, once."""
+        if sentence not in self.said:
+            self.said.append(sentence)
+
+    def wrong(self, text: str) -> ValueError:
+        """The error that says `text`."""
+        return ValueError(f"{self.where}: {text}")
+
+    def row(self, place: int) -> str:
+        """The name of the row at a place of the table; the first row is row 1."""
+        for name, rows in self.files if len(self.files) > 1 else ():
+            if place < rows:
+                return f"row {place + 1} of {name}"
+            place -= rows
+        return f"row {place + 1}"
+
+
+def notes_on(where: str, frame: pd.DataFrame) -> Notes:
+    """Notes on a table that `read_csv` or the caller made."""
+    files = tuple((name, rows) for name, rows in frame.attrs.get("files", ()))
+    whole = sum(rows for _, rows in files) == len(frame)
+    return Notes(where, files=files if whole else ())
+
+
+def listed(names: Iterable[object]) -> str:
+    """Names for a sentence, quoted; the first few where there are many."""
+    held = list(names)
+    more = f" and {len(held) - LISTED} more" if len(held) > LISTED else ""
+    return ", ".join(repr(str(name)) for name in held[:LISTED]) + more
+
+
+def nearest(name: str, names: Iterable[object]) -> str:
+    """The question whether the nearest name was meant, or nothing."""
+    lower = {str(held).lower(): str(held) for held in names}
+    found = difflib.get_close_matches(name.lower(), lower, n=1)
+    return f" Did you mean {lower[found[0]]!r}?" if found else ""
