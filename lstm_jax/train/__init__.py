@@ -4,5 +4,8 @@ It needs the extra `train`: pandas, optax, Orbax and matplotlib.
 """
 
 from lstm_jax.train.batch import Arrays as Arrays, Batch as Batch, Rows as Rows
+from lstm_jax.train.table.dataset import Dataset as Dataset, windows as windows
 from lstm_jax.train.table.files.reading import Table as Table, read_csv as read_csv
+from lstm_jax.train.table.recipe import Recipe as Recipe
 from lstm_jax.train.table.standardizer import Standardizer as Standardizer
+from lstm_jax.train.table.windows import Windows as Windows

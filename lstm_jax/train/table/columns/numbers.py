@@ -1,0 +1,68 @@
+"""The numbers of one column, or the sentence that says why it has none."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+from lstm_jax.train.table.notes import Notes
+
+
+def read_numbers(notes: Notes, frame: pd.DataFrame, name: str) -> np.ndarray | None:
+    """A column as float64, NaN where a value is missing; None for text and dates.
+
+    Raises:
+        ValueError: If most values are numbers but not all, or one is infinite.
+    """
+    column: Any = frame[name]
+    if types.is_bool_dtype(column) or types.is_numeric_dtype(column):
+        if types.is_complex_dtype(column):
+            return None
+        values = column.to_numpy(np.float64, na_value=np.nan)
+    elif isinstance(column.dtype, pd.CategoricalDtype) or types.is_object_dtype(column):
+        values = _of_text(notes, column.astype(object), name)
+    elif types.is_string_dtype(column):
+        values = _of_text(notes, column, name)
+    else:
+        return None
+    if values is not None and np.isinf(values).any():
+        place = int(np.argmax(np.isinf(values)))
+        raise notes.wrong(
+            f"{name}={values[place]} in {notes.row(place)} must be finite: no mean "
+            "has room for it. Correct it, or leave it empty where it means a missing "
+            "value."
+        )
+    return values
+
+
+def _of_text(notes: Notes, column: Any, name: str) -> np.ndarray | None:
+    """Numbers that are written as text; None where most of it is none."""
+    read: Any = pd.to_numeric(column, errors="coerce")
+    numbers = read.to_numpy(np.float64)
+    given = column.notna().to_numpy(bool, copy=True)
+    given &= (column.astype(str).str.strip() != "").to_numpy(bool)
+    bad = np.isnan(numbers) & given
+    if not bad.any():
+        return numbers
+    if 2 * bad.sum() >= given.sum():
+        return None
+    place = int(np.argmax(bad))
+    raise notes.wrong(
+        f"{name}={column.iloc[place]!r} in {notes.row(place)} must be a number: "
+        f"{given.sum() - bad.sum()} of the {given.sum()} values of {name!r} are. "
+        "Leave it empty where it means a missing value, or leave the column out: "
+        "inputs= names those that stay."
+    )
+
+
+def need_numbers(notes: Notes, frame: pd.DataFrame, name: str, role: str) -> np.ndarray:
+    """The numbers of a column that was asked for by name."""
+    values = read_numbers(notes, frame, name)
+    if values is None:
+        first = frame[name].dropna().iloc[0]
+        raise notes.wrong(
+            f"{role}={name!r} must hold numbers: its first value is {str(first)!r}. "
+            "Leave it out, or turn it into numbers, as pandas.get_dummies does."
+        )
+    return values

@@ -1,0 +1,1 @@
+"""What the times of a table say: the order of its rows, the step, holes, seasons."""
