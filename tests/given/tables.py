@@ -2,10 +2,13 @@
 
 import re
 from contextlib import AbstractContextManager
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+
+from lstm_jax import train
 
 
 def refused(text: str, error: type[Exception] = ValueError) -> AbstractContextManager:
@@ -13,7 +16,12 @@ def refused(text: str, error: type[Exception] = ValueError) -> AbstractContextMa
     return pytest.raises(error, match=f"^{re.escape(text)}$")
 
 
-def one_series(rows: int = 60, seed: int = 0) -> pd.DataFrame:
+def windows(table: Any, **options: Any) -> train.Dataset:
+    """`train.windows` for what a test makes up: types are not checked beforehand."""
+    return train.windows(table, **options)
+
+
+def one_series(rows: int = 60, seed: int = 0) -> Any:
     """Daily rows: `day`, `flow`, `rain` and `promo`, all known."""
     rng = np.random.default_rng(seed)
     days = pd.date_range("2021-03-30", periods=rows)
@@ -21,7 +29,7 @@ def one_series(rows: int = 60, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame({"day": days} | {n: rng.normal(size=rows) for n in names})
 
 
-def basins(rows: int = 40, seed: int = 0, share: float = 0.3) -> pd.DataFrame:
+def basins(rows: int = 40, seed: int = 0, share: float = 0.3) -> Any:
     """Three groups of hourly rows with a hole each, a share of values missing.
 
     Columns: `basin`, `time`, `flow` and `rain` (missing at times), `plan` (known),

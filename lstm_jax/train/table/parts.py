@@ -42,9 +42,7 @@ def _say_empty(notes: Notes, series: Series, ends: np.ndarray) -> None:
     counts = np.bincount(series.group[ends], minlength=len(series.names))
     empty = [name for name, n in zip(series.names, counts, strict=True) if not n]
     if empty:
-        notes.say(
-            f"Groups without a window, since they are too short: {listed(empty)}."
-        )
+        notes.say(f"Groups without a window, for they are too short: {listed(empty)}.")
 
 
 def _no_window(
@@ -58,22 +56,23 @@ def _no_window(
             f"split must leave rows in the {name} part: it has none. Use more rows, or "
             "a column of 'train', 'valid' and 'test' by split=."
         )
-    # Rows up to the last of this part in the segment, less those that are predicted.
-    longest = int((rows - segments.first[rows] + 1).max()) - horizon
-    if longest >= source.window:
+    stretch = np.bincount(segments.first[rows]).max()
+    # Rows from the begin of a segment to its last row of this part.
+    longest = int((rows - segments.first[rows]).max()) + 1
+    most = min(int(stretch), longest - 1)
+    if horizon > most:
         return notes.wrong(
-            f"target must be known in the {name} part: no window of {source.window} "
-            f"rows there has a known target within {max(horizon, 1)} steps in one "
-            "part. Use a smaller window= or horizon=, or another split=."
+            f"horizon={horizon} must be at most {most}: no stretch of the {name} part "
+            "without a hole has more rows to predict. Use a smaller horizon=, another "
+            "split=, or max_gap= to cross holes."
         )
-    if longest < 1:
+    if source.window > longest - horizon:
         return notes.wrong(
-            f"horizon={horizon} must fit into the {name} part: no stretch without a "
-            f"hole has more than {longest + horizon} rows. Use a smaller horizon=, or "
-            "max_gap= to cross holes."
+            f"window={source.window} must be at most {longest - horizon}: no stretch "
+            f"without a hole has more rows before the predicted ones of the {name} "
+            f"part. Use a smaller window=, or max_gap= to cross holes."
         )
     return notes.wrong(
-        f"window={source.window} must be at most {longest}: no stretch without a hole "
-        f"has more rows before the predicted ones of the {name} part. Use "
-        f"window={longest} or less, or max_gap= to cross holes."
+        f"target must be known in the {name} part: it is at no predicted row of a "
+        f"window of {source.window} rows. Use a smaller window=, or another split=."
     )

@@ -83,6 +83,8 @@ class Windows:
         """The window that begins at each row, flat: `(N - window + 1, window * I)`."""
         flat, width = self.source.features.reshape(-1), self.source.features.shape[1]
         size = self.source.window * width
+        if len(flat) < size:
+            return np.empty((0, size), np.float32)
         return np.lib.stride_tricks.sliding_window_view(flat, size)[::width]
 
     @property

@@ -110,6 +110,11 @@ def choose_roles(
     there = {r: tuple(n for n in asked[r] if n not in elsewhere) for r in asked}
     check_columns(notes, frame, there)
     _check_apart(notes, asked)
+    if not asked["target"]:
+        raise notes.wrong(
+            "target=() must name a column: it is what the model predicts. The table "
+            f"has {listed(frame.columns)}."
+        )
     numbers = {
         name: need_numbers(notes, frame, name, role)
         for role in ("target", "inputs", "future")

@@ -101,9 +101,7 @@ def _of_numbers(notes: Notes, numbers: np.ndarray, time: str) -> Instants:
         texts = pd.Series(numbers.astype(np.int64)).astype(str)
         dates = pd.to_datetime(texts, format="%Y%m%d", errors="coerce")
         if dates.notna().all():
-            notes.say(
-                f"The numbers of {time!r} are read as dates, 20240331 as 31 March."
-            )
+            notes.say(f"{time!r} is read as dates, 20240331 as 31 March 2024.")
             return Instants(dates.to_numpy("datetime64[us]"), DATES)
     return Instants(numbers, NUMBERS)
 
