@@ -9,6 +9,8 @@ from lstm_jax.train.table.files.reading import Table as Table, read_csv as read_
 from lstm_jax.train.table.recipe import Recipe as Recipe
 from lstm_jax.train.table.standardizer import Standardizer as Standardizer
 from lstm_jax.train.table.windows import Windows as Windows
+from lstm_jax.train.chunks import Streams as Streams, streams as streams
+from lstm_jax.train.fitting import Run as Run, fit as fit, resume as resume
 from lstm_jax.train.losses import (
     cross_entropy as cross_entropy,
     pinball as pinball,

@@ -1,0 +1,301 @@
+"""`fit` and `resume`: from a model and samples to a `Run`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import pandas as pd
+from flax import nnx
+
+from lstm_jax.model import LSTMModel
+from lstm_jax.train.folder import Folder
+from lstm_jax.train.loop.program import split
+from lstm_jax.train.loop.progress import Reporter
+from lstm_jax.train.loop.signals import Signals
+from lstm_jax.train.loop.sources import read_source
+from lstm_jax.train.loop.training import Arrays, DivergedError, Ends, Reads, Training
+from lstm_jax.train.optimizers import trained_names
+from lstm_jax.train.options import (
+    Keeping,
+    Learning,
+    check_options,
+    given_functions,
+    recorded_ends,
+)
+
+PathLike = str | Path
+COLUMNS = ["step", "epoch", "loss", "validation", "rate", "seconds"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What training gave.
+
+    Attributes:
+        model: The model with the best weights by validation; without a validation,
+            with the last.
+        history: A row for each epoch: the steps so far, the mean loss over its steps,
+            the validation loss after it, the rate of its last step, its seconds.
+        folder: Where the run is kept; None where nothing was written.
+        said: What there was to say, in sentences.
+        scores: What the model is worth; None before it is scored.
+    """
+
+    model: Any
+    history: pd.DataFrame
+    folder: Path | None
+    said: tuple[str, ...]
+    scores: Any = None
+
+
+def fit(
+    model: nnx.Module,
+    data: Any,
+    *,
+    validation: Any = None,
+    loss: str | Callable[..., Any] = "squared_error",
+    optimizer: Any = None,
+    rate: float | Callable[..., Any] = 1e-3,
+    clip: float | None = 1.0,
+    trainable: str | Sequence[str] | None = None,
+    batch: int = 64,
+    seed: int = 0,
+    epochs: int = 50,
+    steps: int | None = None,
+    patience: int | None = 10,
+    minutes: float | None = None,
+    folder: PathLike | None = None,
+    resume: bool = False,
+    fingerprint: str | None = None,
+    section: Mapping[str, Any] | None = None,
+    progress: bool = False,
+) -> Run:
+    """Train a model.
+
+    A step sees one batch. Its loss is the mean over the batch's known targets, each
+    counted by its weight. The batch and the dropout of a step are functions of `seed`
+    and the step alone, so that the same call gives the same weights, to the bit, also
+    where it was stopped and resumed.
+
+    Args:
+        model: An `LSTMModel`, or another `nnx.Module` that predicts from `xs`. It stays
+            as it is.
+        data: Samples to train on: arrays `(xs, ys)`, `(xs, ys, weights)` or `(xs, ys,
+            weights, lengths)`; `Rows`; batches, each a `Batch`, that are there anew at
+            each pass, such as a list, a Grain loader or `streams(...)`; or an object
+            with `train`, `valid` and `recipe`, as `windows` returns.
+        validation: Samples, given likewise: their loss after each epoch chooses the
+            weights. None means `data.valid`, or no validation where there is none.
+        loss: "squared_error", `pinball(...)`, "cross_entropy", or a function of
+            predictions and targets that returns the loss of each target.
+        optimizer: Any of optax. None means Adam.
+        rate: Adam's rate at the start, which falls to 0 along a cosine over the planned
+            steps; or a schedule of optax. Not used with an `optimizer`.
+        clip: The largest global norm of the gradients; None means any.
+        trainable: Beginnings of the names of the parameters that are trained, such as
+            "fc" or `("fc", "lstm.weight_hh")`; the others stay, to the bit. None means
+            all.
+        batch: Samples of a step.
+        seed: Of the order and of dropout.
+        epochs: How often every sample is shown, at most.
+        steps: Steps at most, instead of `epochs`.
+        patience: Epochs without a better validation loss that end the run; None means
+            any number.
+        minutes: Minutes that end the run. A run that the clock ended is not the same
+            twice.
+        folder: Where the run is kept: `config.json`, `model.safetensors`,
+            `metrics.jsonl` and `checkpoints`, one after each epoch. SIGTERM and SIGUSR1
+            end the process after the step, with a checkpoint and exit code 143, SIGINT
+            with 130. None means nowhere.
+        resume: Whether to go on from the last checkpoint of `folder`. Where there is
+            none, the run begins at its first step.
+        fingerprint: What names the samples, such as the SHA-256 of a file. None means
+            that of the arrays, where `data` are arrays.
+        section: What else is written to the section `training` of `config.json`.
+        progress: Whether a line on stderr shows the losses, the rate and the time left.
+
+    Returns:
+        The trained model, and how its training went.
+
+    Raises:
+        ValueError: If an argument is out of its range, shapes do not fit, there is a
+            run in `folder`, what is resumed is another run, or the loss is no number
+            before the first epoch ends.
+        TypeError: If `data` or `model` is of another kind.
+        OSError: If `folder` cannot be written. What was there stays whole.
+
+    Example:
+        >>> xs = np.linspace(-1, 1, 40, dtype=np.float32).reshape(40, 1, 1)
+        >>> model = LSTMModel(1, 4, 1, rngs=nnx.Rngs(0))
+        >>> run = fit(model, (xs, xs[:, 0]), rate=0.05, epochs=20, batch=10)
+        >>> first, last = run.history["loss"].iloc[[0, -1]]
+        >>> first > 20 * last, run.said
+        (True, ('There is no validation: the weights are those of the last epoch.',))
+    """
+    learning = Learning(loss, optimizer, rate, clip, trainable)
+    ends = Ends(epochs, steps, patience, minutes)
+    check_options({"batch": batch, "seed": seed}, learning, ends)
+    recipe = getattr(data, "recipe", None)
+    keeping = Keeping(folder, resume, fingerprint, section, recipe)
+    reads = _read(data, validation, batch, seed)
+    options = {
+        **learning.recorded(),
+        "batch": batch,
+        "seed": seed,
+        **recorded_ends(ends),
+    }
+    place = keeping.place(model)
+    training = _begin(model, learning, reads, ends, seed)
+    if place:
+        place.said = training.said
+        _open(training, place, keeping, keeping.written(options, reads))
+    return _run(training, place, progress)
+
+
+def _read(data: Any, validation: Any, batch: int, seed: int) -> Reads:
+    if hasattr(data, "train"):
+        validation = data.valid if validation is None else validation
+        data = data.train
+    train = read_source("data", data, batch, seed)
+    if validation is None:
+        return Reads(train, None)
+    return Reads(train, read_source("validation", validation, batch, None))
+
+
+def _begin(
+    model: Any, learning: Learning, reads: Reads, ends: Ends, seed: int
+) -> Training:
+    network, params, others = split(model)
+    names = trained_names(learning.trainable, params)
+    trained = {name: params[name] for name in names}
+    frozen = {name: array for name, array in params.items() if name not in trained}
+    program = learning.program(network, ends.total(reads.train.steps))
+    arrays = Arrays(trained, frozen, others, jax.random.key(seed))
+    return Training(program, arrays, reads, ends, model)
+
+
+def _open(
+    training: Training, place: Folder, keeping: Keeping, section: dict[str, Any]
+) -> None:
+    """Begin the folder, or go to where its run stands."""
+    if not (keeping.resume and place.is_run()):
+        place.begin(training.model, section)
+        return
+    _refuse_changes(place, section)
+    if training.restore(place):
+        training.rows = place.cut(training.standing.step)
+    else:
+        training.rows = place.cut(0)
+        place.said.append("There is no checkpoint: the run begins at its first step.")
+    if training.over():
+        place.said.append(
+            f"The run in {str(place.path)!r} is finished: nothing is left to do."
+        )
+
+
+def _refuse_changes(place: Folder, section: dict[str, Any]) -> None:
+    """Refuse to go on with other options or samples than a run was begun with."""
+    before, shown = place.section(), str(place.path)
+    old, new = before["options"], section["options"]
+    changed = [name for name in new if old.get(name) != new[name]]
+    if changed:
+        wrong = ", ".join(f"{name}={new[name]!r}" for name in changed)
+        right = ", ".join(f"{name}={old.get(name)!r}" for name in changed)
+        raise ValueError(
+            f"fit: {wrong} must be {right}: the run in {shown!r} was begun so. Use "
+            "these, or another folder."
+        )
+    marks = before.get("fingerprint"), section["fingerprint"]
+    if None not in marks and marks[0] != marks[1]:
+        raise ValueError(
+            f"fit: fingerprint={marks[1]!r} must be {marks[0]!r}: the run in {shown!r} "
+            "was begun with other samples. Use the same ones, or another folder."
+        )
+    if before.get("versions") != section["versions"]:
+        place.said.append(
+            f"The run in {shown!r} was begun by other versions: the weights may differ "
+            "in their last bits from those of a run that was never stopped."
+        )
+
+
+def _run(training: Training, place: Folder | None, progress: bool) -> Run:
+    said, shown = training.said, Reporter(progress, training.total)
+    if training.reads.valid is None:
+        said.append("There is no validation: the weights are those of the last epoch.")
+    with Signals(active=place is not None) as signals, shown:
+        try:
+            training.run(place, shown, signals)
+        except DivergedError as error:
+            if training.standing.best_epoch == 0:
+                raise
+            said.append(str(error))
+        finally:
+            shown.say(said)
+    history = pd.DataFrame(training.rows, columns=COLUMNS)
+    return Run(training.best(), history, place and place.path, tuple(said))
+
+
+def resume(
+    folder: PathLike,
+    data: Any,
+    *,
+    validation: Any = None,
+    loss: str | Callable[..., Any] | None = None,
+    optimizer: Any = None,
+    rate: float | Callable[..., Any] | None = None,
+    minutes: float | None = None,
+    fingerprint: str | None = None,
+    progress: bool = False,
+) -> Run:
+    """Go on with the run in a folder, from its last checkpoint.
+
+    The weights are those of a run that was never stopped, to the bit.
+
+    Args:
+        folder: Where `fit` kept the run of an `LSTMModel`.
+        data: The samples that the run was begun with, see `fit`.
+        validation: The samples that it was validated with.
+        loss: The loss, where it is a function of your own.
+        optimizer: The optimizer, where one was given.
+        rate: The schedule, where one was given.
+        minutes: Minutes that end this part of the run.
+        fingerprint: What names the samples, see `fit`.
+        progress: Whether a line on stderr shows how far the run is.
+
+    Returns:
+        The trained model, and how its training went, from the first step on.
+
+    Raises:
+        FileNotFoundError: If there is no run in `folder`.
+        ValueError: If the samples are others, a function is missing, or no checkpoint
+            reads.
+        OSError: If `folder` cannot be written. What was there stays whole.
+    """
+    place = Folder(Path(folder))
+    if not place.is_run():
+        raise FileNotFoundError(
+            f"resume: {str(folder)!r} must hold a run: `fit` writes one where `folder` "
+            "is given. Use fit(..., folder=...) first."
+        )
+    _refuse_unreadable(place)
+    options = place.section()["options"]
+    given = {"loss": loss, "optimizer": optimizer, "rate": rate}
+    own = given_functions("resume", options, given)
+    kept: Any = {k: v for k, v in options.items() if k not in given}
+    model = LSTMModel.from_pretrained(folder)
+    kept |= {"folder": folder, "resume": True, "minutes": minutes, **own}
+    kept |= {"fingerprint": fingerprint, "progress": progress}
+    return fit(model, data, validation=validation, **kept)
+
+
+def _refuse_unreadable(place: Folder) -> None:
+    """Refuse a run whose first weights are replaced, and whose checkpoints are lost."""
+    shown = str(place.checkpoints)
+    if place.has_checkpoints() and place.restore() is None:
+        raise ValueError(
+            f"resume: {shown!r} must have a checkpoint that reads: none does, and the "
+            "weights of the start are replaced. Use fit(..., resume=True) with the "
+            "model of the start, or another folder."
+        )

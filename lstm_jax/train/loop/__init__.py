@@ -1,0 +1,1 @@
+"""The loop of training: its batches, its steps, its end."""
