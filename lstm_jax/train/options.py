@@ -115,6 +115,7 @@ def _versions() -> dict[str, str]:
     return {"python": platform.python_version(), **found}
 
 
+_USUAL = {"clip": 1.0, "minutes": 10, "rate": 1e-3}
 _LEAST = {"batch": 1, "seed": 0, "epochs": 1, "steps": 1, "patience": 1}
 
 
@@ -141,7 +142,7 @@ def check_options(numbers: dict[str, Any], learning: Learning, ends: Ends) -> No
             continue
         raise ValueError(
             f"fit: {name}={value!r} must be above 0"
-            f"{'' if name == 'rate' else ', or None'}. Use {name}=1.0."
+            f"{'' if name == 'rate' else ', or None'}. Use {name}={_USUAL[name]}."
         )
 
 
