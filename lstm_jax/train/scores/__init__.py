@@ -1,0 +1,1 @@
+"""Scores of a run, and the baselines that they stand beside."""
