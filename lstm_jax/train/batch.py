@@ -1,7 +1,7 @@
 """What a step of training reads: a `Batch`, and the `Rows` that it is taken of."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -27,6 +27,7 @@ class Batch(NamedTuple):
     reset: np.ndarray | None = None
 
 
+@runtime_checkable
 class Rows(Protocol):
     """Samples that batches are taken of: arrays in memory, windows of series."""
 

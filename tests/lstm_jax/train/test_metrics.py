@@ -34,15 +34,14 @@ def test_scores_equal_their_formulas_term_by_term() -> None:
     mean = math.fsum(y) / len(y)
     squares = math.fsum(e * e for e in errors)
     spread = math.fsum((b - mean) ** 2 for b in y)
-    close = {"rel": 1e-12}
-    assert metrics.rmse(p, y) == pytest.approx(math.sqrt(squares / len(y)), **close)
+    assert metrics.rmse(p, y) == pytest.approx(math.sqrt(squares / len(y)), rel=1e-12)
     absolute = math.fsum(map(abs, errors)) / len(y)
-    assert metrics.mae(p, y) == pytest.approx(absolute, **close)
-    assert metrics.mase(p, y, 0.7) == pytest.approx(absolute / 0.7, **close)
-    assert metrics.nse(p, y) == pytest.approx(1 - squares / spread, **close)
+    assert metrics.mae(p, y) == pytest.approx(absolute, rel=1e-12)
+    assert metrics.mase(p, y, 0.7) == pytest.approx(absolute / 0.7, rel=1e-12)
+    assert metrics.nse(p, y) == pytest.approx(1 - squares / spread, rel=1e-12)
     reference = y + 2
     assert metrics.skill(p, y, reference) == pytest.approx(
-        1 - squares / (4 * len(y)), **close
+        1 - squares / (4 * len(y)), rel=1e-12
     )
 
 
