@@ -63,6 +63,8 @@ def size(rows: Rows) -> tuple[int, int]:
 
 def chunks(rows: Rows, numbers: np.ndarray) -> Iterator[tuple[np.ndarray, Batch]]:
     """The features of these windows, `(some, features)` in float64, and their batch."""
+    if not len(numbers):
+        return
     one = rows.take(numbers[:1])
     step = max(1, CHUNK // (8 * max(one.xs.size, one.ys.size, 1)))
     for start in range(0, len(numbers), step):

@@ -1,0 +1,80 @@
+"""What scores ask of windows and of a dataset."""
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from lstm_jax.train.batch import Rows
+
+
+@runtime_checkable
+class Scored(Rows, Protocol):
+    """Windows with their truth, n of them, in the order of `take`.
+
+    horizon' is the horizon, or 1 where it is 0. All values are in the targets' own
+    units, and NaN where there is none.
+    """
+
+    @property
+    def horizon(self) -> int:
+        """Steps ahead; 0 for the target at the window's last row."""
+        ...
+
+    @property
+    def step(self) -> float | int | None:
+        """From row to row: microseconds where `times` are dates."""
+        ...
+
+    @property
+    def groups(self) -> np.ndarray:
+        """The name of each window's group, `(n,)`."""
+        ...
+
+    @property
+    def times(self) -> np.ndarray:
+        """The time of each window's last row, `(n,)`."""
+        ...
+
+    def times_ahead(self) -> np.ndarray:
+        """The times that are predicted for, `(n, horizon')`."""
+        ...
+
+    def truth(self) -> np.ndarray:
+        """The targets, `(n, horizon', targets)`."""
+        ...
+
+    def last(self) -> np.ndarray:
+        """The last known targets before the first predicted step, `(n, targets)`."""
+        ...
+
+    def past(self, period: int) -> np.ndarray:
+        """The targets whole periods before each predicted step, shape of `truth`."""
+        ...
+
+    def unscaled(self, outputs: np.ndarray) -> np.ndarray:
+        """A model's outputs, `(n, O)` or `(n, O, Q)`, in the targets' own units.
+
+        Returns:
+            `(n, horizon', targets)` or `(n, horizon', targets, Q)`.
+        """
+        ...
+
+
+@runtime_checkable
+class Parted(Protocol):
+    """A dataset: the windows of each part."""
+
+    @property
+    def train(self) -> Scored:
+        """Windows to fit."""
+        ...
+
+    @property
+    def valid(self) -> Scored:
+        """Windows that choose."""
+        ...
+
+    @property
+    def test(self) -> Scored:
+        """Windows that judge."""
+        ...
