@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lstm_jax.train.scores.metrics import pinball, rmse
+from lstm_jax.train.scores.bands import pinball
+from lstm_jax.train.scores.metrics import rmse
 from lstm_jax.train.scores.ridge import fit_ridge, why_not
 from lstm_jax.train.scores.scored import Parted, Scored
 
@@ -197,8 +198,8 @@ def losses(
             outputs = _scaled(windows, baseline.predict(windows))
             known = ~np.isnan(outputs + truth)
             p, y = outputs[known], truth[known]
-            band = np.repeat(p[:, None], len(quantiles), axis=1)
-            loss = pinball(band, y, quantiles) if quantiles else rmse(p, y) ** 2
+            same = np.repeat(p[:, None], len(quantiles), axis=1)
+            loss = pinball(same, y, quantiles) if quantiles else rmse(p, y) ** 2
             found[baseline.name] = loss
     return found
 

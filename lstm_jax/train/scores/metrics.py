@@ -6,8 +6,6 @@ What is undefined is NaN, never 0 or infinite: each function says when. So is ev
 score where no truth is known, or a prediction of a known truth is not finite.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 from jaxtyping import Num
 
@@ -37,8 +35,8 @@ def mae(predicted: Num[Array, "*N"], truth: Num[Array, "*N"]) -> float:
         >>> mae(np.array([1.0, 2.0, 9.0]), np.array([4.0, 6.0, np.nan]))
         3.5
     """
-    p, y = _known("mae", predicted, truth)
-    return _mean(np.abs(p - y))
+    p, y = known_pairs("mae", predicted, truth)
+    return mean_of(np.abs(p - y))
 
 
 def skill(
@@ -96,8 +94,8 @@ def nse(predicted: Num[Array, "*N"], truth: Num[Array, "*N"]) -> float:
         Nash and Sutcliffe, *River flow forecasting through conceptual models*, 1970,
         doi:10.1016/0022-1694(70)90255-6.
     """
-    p, y = _known("nse", predicted, truth)
-    return 1 - _ratio(_mean((p - y) ** 2), _spread(y) ** 2)
+    p, y = known_pairs("nse", predicted, truth)
+    return 1 - _ratio(mean_of((p - y) ** 2), _spread(y) ** 2)
 
 
 def kge(predicted: Num[Array, "*N"], truth: Num[Array, "*N"]) -> float:
@@ -126,10 +124,10 @@ def kge(predicted: Num[Array, "*N"], truth: Num[Array, "*N"]) -> float:
         Gupta et al., *Decomposition of the mean squared error and NSE performance
         criteria*, 2009, doi:10.1016/j.jhydrol.2009.08.003.
     """
-    p, y = _known("kge", predicted, truth)
-    together = _mean((p - _mean(p)) * (y - _mean(y)))
+    p, y = known_pairs("kge", predicted, truth)
+    together = mean_of((p - mean_of(p)) * (y - mean_of(y)))
     r = _ratio(together, _spread(p) * _spread(y))
-    alpha, beta = _ratio(_spread(p), _spread(y)), _ratio(_mean(p), _mean(y))
+    alpha, beta = _ratio(_spread(p), _spread(y)), _ratio(mean_of(p), mean_of(y))
     return float(1 - np.sqrt((r - 1) ** 2 + (alpha - 1) ** 2 + (beta - 1) ** 2))
 
 
@@ -166,64 +164,7 @@ def mase(
     return _ratio(mae(predicted, truth), naive_error)
 
 
-def pinball(
-    predicted: Num[Array, "*N Q"], truth: Num[Array, "*N"], quantiles: Sequence[float]
-) -> float:
-    r"""Mean pinball loss over all quantiles.
-
-    For the quantile $\tau$, $\max(\tau (y - p), (\tau - 1)(y - p))$. For $\tau = 1/2$
-    it is half the absolute error.
-
-    Args:
-        predicted: Predictions, the quantiles last.
-        truth: The truth $y$.
-        quantiles: $\tau$ of each.
-
-    Returns:
-        The loss, in the unit of the truth.
-
-    Raises:
-        ValueError: If the shapes differ.
-
-    Example:
-        >>> pinball(np.array([[2.0, 8.0]]), np.array([4.0]), (0.25, 0.75))  # 0.5, 1
-        0.75
-
-    References:
-        Koenker and Bassett, *Regression quantiles*, 1978, doi:10.2307/1913643.
-    """
-    taus = np.asarray(quantiles, np.float64)
-    p, y = _known("pinball", predicted, _repeated(truth, len(taus)))
-    over = (y - p).reshape(-1, len(taus))
-    return _mean(np.maximum(taus * over, (taus - 1) * over))
-
-
-def coverage(predicted: Num[Array, "*N Q"], truth: Num[Array, "*N"]) -> float:
-    r"""The share of truths between the first and the last quantile, both included.
-
-    Args:
-        predicted: Predictions, the quantiles last, from the lowest to the highest.
-        truth: The truth $y$.
-
-    Returns:
-        The share, from 0 to 1: with quantiles 0.1 and 0.9 it should be 0.8.
-
-    Raises:
-        ValueError: If the shapes differ.
-
-    Example:
-        >>> band = np.array([[0.0, 2.0], [0.0, 2.0]])
-        >>> coverage(band, np.array([2.0, 3.0]))
-        0.5
-    """
-    lowest, y = _known("coverage", predicted[..., 0], truth)
-    highest, _ = _known("coverage", predicted[..., -1], truth)
-    if len(lowest) != len(highest):
-        return float("nan")
-    return _mean((lowest <= y) & (y <= highest))
-
-
-def _known(where: str, predicted: Array, truth: Array) -> tuple[Array, Array]:
+def known_pairs(where: str, predicted: Array, truth: Array) -> tuple[Array, Array]:
     """Predictions and truths where the truth is known; none if one is not finite."""
     refuse_shapes(where, predicted, truth)
     known = ~np.isnan(truth)
@@ -241,15 +182,12 @@ def refuse_shapes(where: str, predicted: Array, truth: Array) -> None:
 
 
 def _mean_square(where: str, predicted: Array, truth: Array) -> float:
-    p, y = _known(where, predicted, truth)
-    return _mean((p - y) ** 2)
+    p, y = known_pairs(where, predicted, truth)
+    return mean_of((p - y) ** 2)
 
 
-def _repeated(truth: Array, times: int) -> Array:
-    return np.repeat(truth[..., None], times, axis=-1)
-
-
-def _mean(values: Array) -> float:
+def mean_of(values: Array) -> float:
+    """The mean; NaN of nothing."""
     return float(values.mean()) if values.size else float("nan")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lstm_jax.train.scores import metrics
+from lstm_jax.train.scores import bands, metrics
 
 PLAIN: dict[str, Callable[..., float]] = {
     "rmse": metrics.rmse,
@@ -17,8 +17,8 @@ PLAIN: dict[str, Callable[..., float]] = {
     "kge": metrics.kge,
     "mase": lambda p, y: metrics.mase(p, y, 2.0),
     "skill": lambda p, y: metrics.skill(p, y, y + 3),
-    "pinball": lambda p, y: metrics.pinball(np.stack([p, p + 1], -1), y, (0.2, 0.7)),
-    "coverage": lambda p, y: metrics.coverage(np.stack([p - 1, p + 1], -1), y),
+    "pinball": lambda p, y: bands.pinball(np.stack([p, p + 1], -1), y, (0.2, 0.7)),
+    "coverage": lambda p, y: bands.coverage(np.stack([p - 1, p + 1], -1), y),
 }
 
 
@@ -54,9 +54,9 @@ def test_kge_has_the_correlation_and_both_ratios() -> None:
 
 
 def test_pinball_weighs_both_sides_by_the_quantile() -> None:
-    bands, y = np.array([[0.0, 10.0], [0.0, 10.0]]), np.array([4.0, 20.0])
+    held, y = np.array([[0.0, 10.0], [0.0, 10.0]]), np.array([4.0, 20.0])
     expected = (0.1 * 4 + 0.1 * 6 + 0.1 * 20 + 0.9 * 10) / 4
-    assert metrics.pinball(bands, y, (0.1, 0.9)) == pytest.approx(expected, rel=1e-12)
+    assert bands.pinball(held, y, (0.1, 0.9)) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("name", PLAIN)
