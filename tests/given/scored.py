@@ -21,6 +21,17 @@ class Plan(NamedTuple):
     mean: float = 0.0
     scale: float = 1.0
     change: bool = True
+    targets: tuple[str, ...] = ("flow",)
+
+
+class Roles(NamedTuple):
+    target: tuple[str, ...]
+
+
+class Recipe(NamedTuple):
+    horizon: int
+    step: int | None
+    roles: Roles
 
 
 @dataclass(frozen=True)
@@ -32,14 +43,6 @@ class Hand:
 
     def __len__(self) -> int:
         return len(self.ends)
-
-    @property
-    def horizon(self) -> int:
-        return self.plan.horizon
-
-    @property
-    def step(self) -> int | None:
-        return self.plan.step
 
     @property
     def groups(self) -> np.ndarray:
@@ -118,6 +121,7 @@ class Parts(NamedTuple):
     train: Hand
     valid: Hand
     test: Hand
+    recipe: Recipe
 
 
 def parts(plan: Plan, first: int, second: int) -> Parts:
@@ -129,4 +133,6 @@ def parts(plan: Plan, first: int, second: int) -> Parts:
             part = [(place >= first) + (place >= second) for place in target]
             if part[0] == part[1]:
                 held[part[0]].append((group, row))
-    return Parts(*(Hand(plan, tuple(ends)) for ends in held))
+    train, valid, test = (Hand(plan, tuple(ends)) for ends in held)
+    recipe = Recipe(plan.horizon, plan.step, Roles(plan.targets))
+    return Parts(train, valid, test, recipe)

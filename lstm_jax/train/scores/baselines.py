@@ -67,15 +67,15 @@ def fit_baselines(
             "rows of a season, such as 7 for a week of days."
         )
     fitted = _seasonal(dataset, period), _mean(dataset.train), _ridge(dataset)
-    return (_persistence(dataset.train), *fitted)
+    return (_persistence(dataset.recipe.horizon), *fitted)
 
 
-def _persistence(train: Scored) -> Baseline:
+def _persistence(horizon: int) -> Baseline:
     def predict(windows: Scored) -> np.ndarray:
         return np.broadcast_to(windows.last()[:, None], windows.truth().shape)
 
     note = "the last known value"
-    if train.horizon == 0:
+    if horizon == 0:
         note += " before the predicted step, which the model is not given"
     return Baseline(PERSISTENCE, note, predict)
 
@@ -84,7 +84,7 @@ def _seasonal(dataset: Parted, period: int | None) -> Baseline:
     note = "asked for"
     if period is None:
         dated = np.issubdtype(dataset.train.times.dtype, np.datetime64)
-        options = seasons(dataset.train.step if dated else None)
+        options = seasons(dataset.recipe.step if dated else None)
         if not options:
             why = "no season is known for rows without dates, period= says its rows"
             return Baseline(SEASONAL, why, None)

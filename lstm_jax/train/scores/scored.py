@@ -1,6 +1,6 @@
 """What scores ask of windows and of a dataset."""
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -14,16 +14,6 @@ class Scored(Rows, Protocol):
     horizon' is the horizon, or 1 where it is 0. All values are in the targets' own
     units, and NaN where there is none.
     """
-
-    @property
-    def horizon(self) -> int:
-        """Steps ahead; 0 for the target at the window's last row."""
-        ...
-
-    @property
-    def step(self) -> float | int | None:
-        """From row to row: microseconds where `times` are dates."""
-        ...
 
     @property
     def groups(self) -> np.ndarray:
@@ -61,8 +51,33 @@ class Scored(Rows, Protocol):
 
 
 @runtime_checkable
+class Cut(Protocol):
+    """How the windows of a dataset are cut: what scores ask of its recipe."""
+
+    @property
+    def horizon(self) -> int:
+        """Steps ahead; 0 for the target at the window's last row."""
+        ...
+
+    @property
+    def step(self) -> float | int | None:
+        """From row to row: microseconds where the times of windows are dates."""
+        ...
+
+    @property
+    def roles(self) -> Any:
+        """Whose `target` are the names of the targets."""
+        ...
+
+
+@runtime_checkable
 class Parted(Protocol):
     """A dataset: the windows of each part."""
+
+    @property
+    def recipe(self) -> Cut:
+        """How the windows are cut."""
+        ...
 
     @property
     def train(self) -> Scored:

@@ -94,7 +94,6 @@ def score(
     dataset: Parted,
     predicted: np.ndarray,
     *,
-    targets: Sequence[str],
     part: str = "test",
     baselines: Sequence[Baseline] | None = None,
     quantiles: Sequence[float] = (),
@@ -107,7 +106,6 @@ def score(
             own units, as `windows.unscaled` gives them: `(n, horizon', targets)`, or
             `(n, horizon', targets, Q)` with quantiles. horizon' is the horizon, or 1
             where it is 0.
-        targets: Names of the targets.
         part: "test", which neither training nor any choice has seen; "valid" and
             "train" are judged more kindly than they deserve.
         baselines: What `fit_baselines` returned, where it has been called.
@@ -126,17 +124,19 @@ def score(
     windows = _part(dataset, part)
     truth, bands = windows.truth(), predicted.astype(np.float64)
     _check_quantiles(levels)
-    _check_shapes(truth.shape, bands.shape, levels, targets)
+    _check_shapes(truth.shape, bands.shape, levels)
     if baselines is None:
         baselines = fit_baselines(dataset)
     central = bands[..., levels.index(0.5)] if levels else bands
+    targets = tuple(dataset.recipe.roles.target)
     run = {one.name: one.predict(windows) for one in baselines if one.predict}
     period = next((one.period for one in baselines if one.period), 1)
     naive = naive_errors(dataset.train, windows.groups, period)
     lines = tuple(measure(windows, {MODEL: central, **run}, naive, targets))
     spreads = tuple(measure_spread(truth, bands, levels, targets))
     notes = {one.name: one.note for one in baselines}
-    return Scores(part, windows.horizon, tuple(targets), notes, lines, spreads)
+    horizon = dataset.recipe.horizon
+    return Scores(part, horizon, targets, notes, lines, spreads)
 
 
 def _part(dataset: Parted, part: str) -> Scored:
@@ -168,13 +168,7 @@ def _check_shapes(
     truth: tuple[int, ...],
     predicted: tuple[int, ...],
     levels: tuple[float, ...],
-    targets: Sequence[str],
 ) -> None:
-    if len(targets) != truth[2]:
-        raise ValueError(
-            f"score: targets={tuple(targets)} must be {truth[2]} names: the windows "
-            "have so many targets. Use a name for each."
-        )
     expected = (*truth, len(levels)) if levels else truth
     if predicted != expected:
         raise ValueError(

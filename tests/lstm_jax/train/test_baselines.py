@@ -91,7 +91,7 @@ def test_the_mean_is_the_one_of_the_group() -> None:
     dataset = parts(Plan(series), 20, 30)
     seen = tuple(end for end in dataset.train.ends if end[0] != "new")
     train = type(dataset.train)(dataset.train.plan, seen)
-    got = predicted(by_name(Parts(train, *dataset[1:]))[MEAN], dataset.test)[:, 0, 0]
+    got = predicted(by_name(dataset._replace(train=train))[MEAN], dataset.test)[:, 0, 0]
     truth = train.truth()[:, 0, 0]
     for name in ("low", "high"):
         mean = np.nanmean(truth[train.groups == name])
