@@ -32,6 +32,7 @@ class Recipe(NamedTuple):
     horizon: int
     step: int | None
     roles: Roles
+    feature_names: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -134,5 +135,6 @@ def parts(plan: Plan, first: int, second: int) -> Parts:
             if part[0] == part[1]:
                 held[part[0]].append((group, row))
     train, valid, test = (Hand(plan, tuple(ends)) for ends in held)
-    recipe = Recipe(plan.horizon, plan.step, Roles(plan.targets))
+    features = plan.targets if plan.change else ("rain",)
+    recipe = Recipe(plan.horizon, plan.step, Roles(plan.targets), features)
     return Parts(train, valid, test, recipe)

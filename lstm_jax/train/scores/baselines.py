@@ -11,7 +11,7 @@ import numpy as np
 from lstm_jax.train.scores.bands import pinball
 from lstm_jax.train.scores.metrics import rmse
 from lstm_jax.train.scores.ridge import fit_ridge, why_not
-from lstm_jax.train.scores.scored import Parted, Scored
+from lstm_jax.train.scores.scored import Cut, Parted, Scored
 
 PERSISTENCE = "persistence"
 SEASONAL = "seasonal naive"
@@ -19,12 +19,7 @@ MEAN = "training mean"
 RIDGE = "ridge"
 
 _DAY = 86_400_000_000  # microseconds
-SEASONS = {
-    "an hour": _DAY / 24,
-    "a day": _DAY,
-    "a week": 7 * _DAY,
-    "a year": 365.25 * _DAY,
-}
+SEASONS = {"a day": _DAY, "a week": 7 * _DAY, "a year": 365.25 * _DAY}
 _COVERED = 0.5  # of what the best covered season predicts: less is no candidate
 
 
@@ -52,8 +47,8 @@ def fit_baselines(
 
     Args:
         dataset: The parts. Only training and validation are read.
-        period: Rows of the season. None means the one of an hour, a day, a week and a
-            year that is best on the validation part.
+        period: Rows of the season. None means the one of a day, a week and a year that
+            is best on the validation part.
 
     Returns:
         The four baselines, in this order.
@@ -67,16 +62,18 @@ def fit_baselines(
             "rows of a season, such as 7 for a week of days."
         )
     fitted = _seasonal(dataset, period), _mean(dataset.train), _ridge(dataset)
-    return (_persistence(dataset.recipe.horizon), *fitted)
+    return (_persistence(dataset.recipe), *fitted)
 
 
-def _persistence(horizon: int) -> Baseline:
+def _persistence(recipe: Cut) -> Baseline:
     def predict(windows: Scored) -> np.ndarray:
         return np.broadcast_to(windows.last()[:, None], windows.truth().shape)
 
     note = "the last known value"
-    if horizon == 0:
-        note += " before the predicted step, which the model is not given"
+    if recipe.horizon == 0:
+        note += " before the predicted step"
+    if not set(recipe.roles.target) <= set(recipe.feature_names):
+        note += "; it sees the target's past, which the model does not"
     return Baseline(PERSISTENCE, note, predict)
 
 
@@ -85,10 +82,9 @@ def _seasonal(dataset: Parted, period: int | None) -> Baseline:
     if period is None:
         dated = np.issubdtype(dataset.train.times.dtype, np.datetime64)
         options = seasons(dataset.recipe.step if dated else None)
-        if not options:
-            why = "no season is known for rows without dates, period= says its rows"
-            return Baseline(SEASONAL, why, None)
         period = choose_period(dataset.valid, list(options))
+        if period is None:
+            return Baseline(SEASONAL, _no_season(options), None)
         note = options[period]
         if len(options) > 1:
             among = ", ".join(map(str, options))
@@ -100,6 +96,12 @@ def _seasonal(dataset: Parted, period: int | None) -> Baseline:
         return windows.past(period)
 
     return Baseline(SEASONAL, note, predict, period)
+
+
+def _no_season(options: dict[int, str]) -> str:
+    if not options:
+        return "no season is known for rows without dates, period= says its rows"
+    return f"no window reaches {' or '.join(options.values())} back without a hole"
 
 
 def seasons(step: float | int | None) -> dict[int, str]:
@@ -121,15 +123,18 @@ def seasons(step: float | int | None) -> dict[int, str]:
     return {n: name for name, n in rows.items() if n >= 2 and whole[name]}
 
 
-def choose_period(valid: Scored, periods: list[int]) -> int:
+def choose_period(valid: Scored, periods: list[int]) -> int | None:
     """The period with the least RMSE where all candidates have a value.
 
-    A season that reaches back too far for most windows is no candidate, unless all do.
+    A season that reaches back too far for most windows is no candidate, unless all do;
+    None if all do for all windows.
     """
     truth = valid.truth()
     found = {period: valid.past(period) for period in periods}
     known = {n: ~np.isnan(values + truth) for n, values in found.items()}
-    most = max(held.sum() for held in known.values())
+    most = max((held.sum() for held in known.values()), default=0)
+    if not most:
+        return None
     near = [n for n in periods if known[n].sum() >= _COVERED * most]
     both = np.logical_and.reduce([known[n] for n in near])
     if not both.any():

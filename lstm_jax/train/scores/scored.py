@@ -65,6 +65,11 @@ class Cut(Protocol):
         ...
 
     @property
+    def feature_names(self) -> tuple[str, ...]:
+        """What the model reads; a target's own name where it reads its past."""
+        ...
+
+    @property
     def roles(self) -> Any:
         """Whose `target` are the names of the targets."""
         ...

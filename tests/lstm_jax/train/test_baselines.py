@@ -81,8 +81,13 @@ def test_at_horizon_0_persistence_is_the_value_before() -> None:
     series = dataset.test.plan.series[""]
     assert predicted(found, dataset.test)[2] == series[row - 1]
     assert found.note == (
-        "the last known value before the predicted step, which the model is not given"
+        "the last known value before the predicted step; it sees the target's past, "
+        "which the model does not"
     )
+    expected = "the last known value"
+    assert by_name(weeks())[PERSISTENCE].note == expected
+    found = by_name(weeks(change=False))[PERSISTENCE].note
+    assert found == f"{expected}; it sees the target's past, which the model does not"
 
 
 def test_the_mean_is_the_one_of_the_group() -> None:
@@ -119,7 +124,7 @@ def test_no_baseline_sees_the_test_part() -> None:
 @pytest.mark.parametrize(
     ("step", "expected"),
     [
-        (300e6, {12: "an hour", 288: "a day", 2016: "a week", 105192: "a year"}),
+        (300e6, {288: "a day", 2016: "a week", 105192: "a year"}),
         (3600e6, {24: "a day", 168: "a week", 8766: "a year"}),
         (DAY, {7: "a week", 365: "a year"}),
         (7 * DAY, {52: "a year"}),
@@ -182,6 +187,13 @@ def test_what_is_not_run_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     why = "no season is known for rows without dates, period= says its rows"
     assert found[SEASONAL] == Baseline(SEASONAL, why, None)
     assert predicted(found[PERSISTENCE], weeks().test).size
+
+
+def test_a_season_that_no_window_reaches_is_not_run() -> None:
+    series = {"": np.random.default_rng(8).normal(size=(60, 1))}
+    dataset = parts(Plan(series, step=86_400_000_000 // 288), 30, 45)
+    why = "no window reaches a day or a week or a year back without a hole"
+    assert by_name(dataset)[SEASONAL] == Baseline(SEASONAL, why, None)
 
 
 def test_a_period_of_no_rows_is_refused() -> None:
