@@ -1,7 +1,7 @@
 """`fit` and `resume`: from a model and samples to a `Run`."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pandas as pd
 from flax import nnx
 
 from lstm_jax.model import LSTMModel
+from lstm_jax.train.finishing import finish
 from lstm_jax.train.folder import Folder
 from lstm_jax.train.loop.program import split
 from lstm_jax.train.loop.progress import Reporter
@@ -24,30 +25,8 @@ from lstm_jax.train.options import (
     given_functions,
     recorded_ends,
 )
-
-PathLike = str | Path
-COLUMNS = ["step", "epoch", "loss", "validation", "rate", "seconds"]
-
-
-@dataclass(frozen=True)
-class Run:
-    """What training gave.
-
-    Attributes:
-        model: The model with the best weights by validation; without a validation,
-            with the last.
-        history: A row for each epoch: the steps so far, the mean loss over its steps,
-            the validation loss after it, the rate of its last step, its seconds.
-        folder: Where the run is kept; None where nothing was written.
-        said: What there was to say, in sentences.
-        scores: What the model is worth; None before it is scored.
-    """
-
-    model: Any
-    history: pd.DataFrame
-    folder: Path | None
-    said: tuple[str, ...]
-    scores: Any = None
+from lstm_jax.train.run import COLUMNS, PathLike, Run, levels_of
+from lstm_jax.train.table.dataset import Dataset
 
 
 def fit(
@@ -151,7 +130,11 @@ def fit(
     if place:
         place.said = training.said
         _open(training, place, keeping, keeping.written(options, reads))
-    return _run(training, place, progress)
+    run = _run(training, place, progress)
+    if not isinstance(data, Dataset):
+        return run
+    run = replace(run, recipe=recipe, quantiles=levels_of(loss))
+    return finish(run, data, loss, place)
 
 
 def _read(data: Any, validation: Any, batch: int, seed: int) -> Reads:

@@ -62,7 +62,7 @@ class Folder:
     def begin(self, model: Any, section: Mapping[str, Any]) -> None:
         """Write model and config beside the folder, then rename: both, or neither."""
         self._refuse_other()
-        with self._writing():
+        with self.writing():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             new = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex}")
             try:
@@ -107,17 +107,17 @@ class Folder:
 
     def keep(self, step: int, named: Named) -> None:
         """Write a checkpoint."""
-        with self._writing():
+        with self.writing():
             checkpoints.save(self.checkpoints.resolve(), step, named)
 
     def keep_model(self, model: Any) -> None:
         """Replace the weights."""
-        with self._writing():
+        with self.writing():
             model.save_pretrained(self.path)
 
     def add(self, row: Row) -> None:
         """Add a line to metrics.jsonl."""
-        with self._writing():
+        with self.writing():
             _write_text(self.path / METRICS, "".join(map(_line, [*self.rows(), row])))
 
     def rows(self) -> list[Row]:
@@ -130,12 +130,13 @@ class Folder:
         """Remove the lines of metrics.jsonl past this step, and return the others."""
         rows = [row for row in self.rows() if row["step"] <= step]
         if rows != self.rows():
-            with self._writing():
+            with self.writing():
                 _write_text(self.path / METRICS, "".join(map(_line, rows)))
         return rows
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def writing(self) -> Iterator[None]:
+        """Say what cannot be written in one sentence."""
         try:
             yield
         except (OSError, SafetensorError) as error:

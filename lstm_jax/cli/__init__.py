@@ -1,0 +1,1 @@
+"""The commands of `python -m lstm_jax`, a file each."""

@@ -1,0 +1,55 @@
+"""What a command says of a run that has ended."""
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+from lstm_jax.terminal import width
+from lstm_jax.train import Run
+
+_TORCH = """
+import torch
+from safetensors.torch import load_file
+
+class Model(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm = torch.nn.LSTM({inputs}, {hidden}, {layers}, batch_first=True)
+        self.fc = torch.nn.Linear({hidden}, {outputs})
+
+    def forward(self, xs):
+        return self.fc(self.lstm(xs)[0][:, -1])
+
+model = Model()
+model.load_state_dict(load_file({path!r}))
+# It takes the windows of lstm_jax.train.load({folder!r}).recipe.windows(table),
+# and gives what their `unscaled` turns into the unit of the target."""
+
+
+def end(run: Run, show: Callable[[str], None], *, torch: bool = False) -> None:
+    """Say what the run is worth, and where it is."""
+    show("")
+    if run.scores is not None:
+        show(run.scores.text(width()))
+    folder = run.folder or Path()
+    show(f"\nThe run is in {folder}: model.safetensors, scores.json, two pictures.")
+    show(
+        f"Predict with: python -m lstm_jax predict {shlex.quote(str(folder))} NEW.csv "
+        "--out predicted.csv"
+    )
+    if torch:
+        show(in_torch(run))
+
+
+def in_torch(run: Run) -> str:
+    """The lines that load the model of a run in PyTorch."""
+    spec = run.model.spec
+    folder = run.folder or Path()
+    path = str(folder / "model.safetensors")
+    sizes = {
+        "inputs": spec.input_size,
+        "hidden": spec.hidden_size,
+        "layers": spec.num_layers,
+        "outputs": run.model.output_size,
+    }
+    return _TORCH.format(path=path, folder=str(folder), **sizes)

@@ -1,0 +1,102 @@
+"""What the commands share: their texts, the values of flags, and errors in flags."""
+
+import argparse
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+# Arguments of the library by another name than the flag's.
+_OTHER = {"folder": "out", "paths": "FILE", "df": "FILE"}
+_ARGUMENT = re.compile(r"(?<![\w.'])([a-z_]+)=('[^']*'|\[[^\]]*\]|\([^)]*\)|[\w.+-]*)")
+_WHERE = re.compile(r"^(windows|read_csv|fit|resume|recipe\.windows|load): ")
+
+
+def add_command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], int], **texts: str
+) -> Callable[..., Any]:
+    """Add a command with its texts, and give the function that adds its options."""
+    parser = commands.add_parser(
+        name, formatter_class=argparse.RawDescriptionHelpFormatter, **texts
+    )
+    parser.set_defaults(run=run, called=name)
+    return parser.add_argument
+
+
+def whole(text: str) -> int:
+    """A whole number of an option."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number")
+    return int(text)
+
+
+def number(text: str) -> float:
+    """A number of an option above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} must be a number above 0")
+    return value
+
+
+def fraction(text: str) -> float:
+    """A share from 0 to below 1."""
+    value = 0.0 if text in ("0", "0.0") else number(text)
+    if value >= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} must be below 1")
+    return value
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Names with commas between them."""
+    found = tuple(name.strip() for name in text.split(","))
+    if not all(found):
+        raise argparse.ArgumentTypeError(f"{text!r} must be names, commas between them")
+    return found
+
+
+def quantiles(text: str) -> tuple[float, ...]:
+    """Levels that grow, the median among them."""
+    levels = tuple(number(part) for part in text.split(","))
+    growing = list(levels) == sorted(set(levels)) and levels[-1] < 1
+    if not growing or 0.5 not in levels:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} must grow, lie between 0 and 1 and hold 0.5, the prediction"
+        )
+    return levels
+
+
+@contextmanager
+def in_flags(command: str = "train") -> Iterator[None]:
+    """Errors of the library in the words of the command line: `--fill last`."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise type(error)(flagged(command, str(error))) from error
+    except OSError as error:
+        if error.strerror is not None:
+            raise
+        raise type(error)(flagged(command, str(error))) from error
+
+
+def flagged(command: str, sentence: str) -> str:
+    """A sentence of the library with flags in place of arguments.
+
+    Example:
+        >>> flagged("train", "windows: window=9 must be less. Use fill='last'.")
+        'train: --window 9 must be less. Use --fill last.'
+    """
+    text = _WHERE.sub(f"{command}: ", sentence)
+    return _ARGUMENT.sub(_flag, text)
+
+
+def _flag(match: re.Match[str]) -> str:
+    name, value = match.groups()
+    if name == "past":
+        return "--no-past"
+    word = _OTHER.get(name, name).replace("_", "-")
+    flag = word if word.isupper() else f"--{word}"
+    bare = value.strip("'[]()")
+    return f"{flag} {bare.rstrip('.')}{'.' * bare.endswith('.')}" if bare else flag

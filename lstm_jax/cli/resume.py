@@ -1,0 +1,66 @@
+"""`python -m lstm_jax resume`: go on with a run that was ended."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from lstm_jax import train as training
+from lstm_jax.cli import train
+from lstm_jax.cli.ending import end
+from lstm_jax.cli.options import add_command, in_flags
+from lstm_jax.terminal import Screen
+
+_DESCRIPTION = """Go on with a run from its last checkpoint, on the same files. It ends
+in the same weights, to the bit, as the run that was never ended.
+
+exit code: 0 done, or nothing was left to do; 2 bad use, or the files have changed"""
+_EXAMPLES = """examples:
+  python -m lstm_jax resume runs/weather
+  python -m lstm_jax resume runs/weather moved/weather.csv
+"""
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to the parser."""
+    add = add_command(
+        commands,
+        "resume",
+        run,
+        help="go on with a run",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES,
+    )
+    add("folder", type=Path, metavar="DIR", help="the folder of the run")
+    add("files", nargs="*", metavar="FILE", help="its files, where they have moved")
+    add("--torch", action="store_true", help="print how PyTorch loads the model")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command; the exit code."""
+    show = Screen().print
+    with in_flags("resume"):
+        section = training.section_of(options.folder)
+        begun = argparse.Namespace(**read_flags(section, options.folder))
+        if options.files:
+            begun.files = options.files
+        table, dataset = train.read(begun)
+        made = training.resume(
+            options.folder,
+            dataset,
+            fingerprint="".join(table.sha256.values()),
+            minutes=begun.minutes,
+            progress=True,
+        )
+    end(made, show, torch=options.torch)
+    return 0
+
+
+def read_flags(section: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The flags that a run was begun with."""
+    flags = section.get("flags")
+    if not isinstance(flags, dict):
+        raise ValueError(
+            f"resume: {folder} must be a run of the command: it was begun by fit. Use "
+            "lstm_jax.train.resume with its samples."
+        )
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in flags.items()}

@@ -1,0 +1,56 @@
+"""What ends a run on a table: its scores, and its pictures."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lstm_jax.train import pictures
+from lstm_jax.train.folder import Folder
+from lstm_jax.train.losses import squared_error
+from lstm_jax.train.predicting import predict
+from lstm_jax.train.run import Run
+from lstm_jax.train.scores import Baseline, Scores, fit_baselines, losses, score
+from lstm_jax.train.table.dataset import Dataset
+
+SCORES, GROUPS = "scores.json", "groups.csv"
+CURVE, PREDICTION = "curve.png", "prediction.png"
+
+
+def finish(run: Run, dataset: Dataset, loss: Any, place: Folder | None) -> Run:
+    """The run with its scores on the test part; with a folder, written and drawn."""
+    baselines = fit_baselines(dataset)
+    predicted = predict(run.model, dataset.test, run.quantiles)
+    levels = run.quantiles
+    scores = score(dataset, predicted, baselines=baselines, quantiles=levels)
+    if place:
+        with place.writing():
+            _write(place.path, scores)
+            _draw_losses(place.path, run, dataset, baselines, loss)
+            names = {"targets": scores.targets, "quantiles": levels}
+            picture = place.path / PREDICTION
+            pictures.prediction(dataset.test, predicted, picture, **names)
+    return replace(run, scores=scores)
+
+
+def _write(folder: Path, scores: Scores) -> None:
+    text = json.dumps(scores.to_json(), indent=1) + "\n"
+    _ = (folder / SCORES).write_text(text, encoding="utf-8")
+    groups = scores.groups()
+    if len(groups):
+        groups.to_csv(folder / GROUPS, index=False)
+
+
+def _draw_losses(
+    folder: Path,
+    run: Run,
+    dataset: Dataset,
+    baselines: tuple[Baseline, ...],
+    loss: Any,
+) -> None:
+    """Both losses, beside those of the baselines where the loss is theirs, too."""
+    levels, lines, name = run.quantiles, {}, "loss"
+    if levels or loss in ("squared_error", squared_error):
+        lines = losses(dataset.valid, baselines, levels)
+        name = "pinball loss" if levels else "squared error, scaled"
+    pictures.curve(run.history, lines, folder / CURVE, loss=name)

@@ -1,0 +1,150 @@
+"""Predictions of a model on windows, in the targets' own units."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import jax
+import numpy as np
+import pandas as pd
+from flax import nnx
+
+from lstm_jax.model import LSTMModel
+from lstm_jax.train.batch import Rows
+from lstm_jax.train.table.dataset import Dataset
+from lstm_jax.train.table.recipe import Recipe
+from lstm_jax.train.table.windows import Windows
+
+BATCH = 64  # rows of every call: a row's prediction is that of any other table with it
+
+
+def model_for(
+    dataset: Dataset,
+    *,
+    hidden_size: int = 64,
+    num_layers: int = 1,
+    dropout: float = 0.0,
+    quantiles: Sequence[float] = (),
+    seed: int = 0,
+) -> LSTMModel:
+    """A new model for the windows of a table.
+
+    Its head is zero, so that it begins as the persistence where the windows predict the
+    change, and as the training mean where they predict the level.
+
+    Args:
+        dataset: What `windows` returned: I features, O outputs.
+        hidden_size: `H`, units of each layer.
+        num_layers: `L`.
+        dropout: Between the layers.
+        quantiles: Levels of the loss `pinball(quantiles)`: a prediction for each.
+        seed: Of the weights.
+
+    Returns:
+        A model of `(*B, T, I)` to `(*B, O)`, or `(*B, O * Q)` with Q quantiles.
+
+    Raises:
+        ValueError: If a size is out of range.
+
+    Example:
+        >>> import pandas as pd
+        >>> from lstm_jax import train
+        >>> table = pd.DataFrame({"flow": np.sin(np.arange(60.0))})
+        >>> made = train.windows(table, target="flow", window=5, horizon=2)
+        >>> model = train.model_for(made, hidden_size=8)
+        >>> model(made.test.take(np.arange(3)).xs).tolist()
+        [[0.0, 0.0], [0.0, 0.0], [0.0, 0.0]]
+    """
+    recipe = dataset.recipe
+    model = LSTMModel(
+        len(recipe.feature_names),
+        hidden_size,
+        len(recipe.output_names) * max(len(quantiles), 1),
+        num_layers,
+        dropout=dropout,
+        forget_bias=1.0,
+        rngs=nnx.Rngs(seed),
+    )
+    head = {n: a * 0 for n, a in model.params().items() if n.startswith("fc.")}
+    model.load_params({**model.params(), **head})
+    return model
+
+
+def run_model(model: Any, rows: Rows) -> np.ndarray:
+    """The model's outputs for every sample, `(n, ...)`.
+
+    Samples go through the model `BATCH` at a time, the last ones with others beside
+    them, so that the outputs of a sample do not depend on how many there are.
+    """
+    graph, state = nnx.split(model)
+    program, numbers, made = _program(graph), np.arange(len(rows)), []
+    for start in range(0, len(rows), BATCH):
+        some = numbers[start : start + BATCH]
+        batch = rows.take(np.resize(some, BATCH))
+        made.append(np.asarray(program(state, batch.xs, batch.lengths))[: len(some)])
+    if not made:
+        return np.zeros((0, model.output_size), np.float32)
+    return np.concatenate(made)
+
+
+@lru_cache(maxsize=16)
+def _program(graph: Any) -> Any:
+    def run(state: Any, xs: Any, lengths: Any) -> Any:
+        masks = {} if lengths is None else {"lengths": lengths}
+        model = nnx.merge(graph, state)
+        model.eval()
+        return model(xs, **masks)
+
+    return jax.jit(run)
+
+
+def predict(model: Any, windows: Windows, quantiles: Sequence[float] = ()) -> Any:
+    """Predictions for every window, in the targets' own units.
+
+    Args:
+        model: What `model_for` made, trained.
+        windows: n windows of the recipe that it was trained on.
+        quantiles: Levels of the model, where it predicts quantiles.
+
+    Returns:
+        float64 `(n, horizon', targets)`, or `(n, horizon', targets, Q)`; horizon' is
+        the horizon, or 1 where it is 0.
+    """
+    outputs = run_model(model, windows)
+    if quantiles:
+        outputs = outputs.reshape(len(outputs), -1, len(quantiles))
+    return windows.unscaled(outputs)
+
+
+def as_table(
+    recipe: Recipe,
+    windows: Windows,
+    predicted: np.ndarray,
+    quantiles: Sequence[float] = (),
+) -> pd.DataFrame:
+    """Predictions as a long table: a row for each window and step ahead.
+
+    Returns:
+        `group` (where there are groups), `time` (the time predicted for), `step` (0 for
+        the window's last row), and for each target its truth, NaN where there is none,
+        `<target>_predicted`, and with quantiles `<target>_q10` and so on: the
+        prediction is their median.
+    """
+    count, steps = predicted.shape[:2]
+    roles = recipe.roles
+    columns: dict[str, Any] = {}
+    if roles.group:
+        columns["group"] = np.repeat(windows.groups, steps)
+    columns["time"] = windows.times_ahead().reshape(-1)
+    columns["step"] = np.tile(np.arange(steps) + (recipe.horizon > 0), count)
+    truth, levels = windows.truth(), tuple(quantiles)
+    for k, target in enumerate(roles.target):
+        columns[target] = truth[:, :, k].reshape(-1)
+        central = predicted[:, :, k]
+        if levels:
+            central = central[..., levels.index(0.5)]
+        columns[f"{target}_predicted"] = central.reshape(-1)
+        for j, level in enumerate(levels):
+            name = f"{target}_q{100 * level:g}"
+            columns[name] = predicted[:, :, k, j].reshape(-1)
+    return pd.DataFrame(columns)
