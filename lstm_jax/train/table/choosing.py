@@ -53,7 +53,7 @@ def find_recipe(
     """Choose all that is chosen, by the training rows only."""
     series, values, training = found.series, found.values, found.part == TRAIN
     step = find_step(series, training)
-    if series.kind != COUNTED:
+    if series.kind != COUNTED and step is not None:
         notes.say(f"The step is {name_step(series.kind, step)}.")
     within = {name: held[training] for name, held in values.items()}
     named = ["target", "future", *(["inputs"] if once.inputs_by_name else [])]

@@ -76,8 +76,7 @@ Feature = tuple[str, np.ndarray | None]
 def _features(plan: Plan, columns: Columns | None) -> Iterator[Feature]:
     """Each feature's name and, where there are columns, its values."""
     roles = plan.roles
-    read = (*(roles.target if plan.options.past else ()), *roles.inputs)
-    for name in read:
+    for name in roles.read(plan.options.past):
         yield name, _known(plan, columns, name)
     for name in plan.flagged:
         flag = None if columns is None else np.isnan(columns.values[name])

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import SupportsInt
 
 import pandas as pd
 
@@ -53,6 +54,12 @@ def listed(names: Iterable[object]) -> str:
     held = list(names)
     more = f" and {len(held) - LISTED} more" if len(held) > LISTED else ""
     return ", ".join(repr(str(name)) for name in held[:LISTED]) + more
+
+
+def counted(count: SupportsInt, what: str) -> str:
+    """How many for a sentence: 1 row, 2 rows."""
+    number = int(count)
+    return f"{number} {what}" + "s" * (number != 1)
 
 
 def nearest(name: str, names: Iterable[object]) -> str:

@@ -40,7 +40,7 @@ class Scales:
             return np.zeros(len(series.rows), np.int64)
         if unseen := [name for name in series.names if name not in self.groups]:
             raise notes.wrong(
-                f"{listed(unseen)} must be groups of the training part: each group has "
+                f"group={listed(unseen)} must be in the training part: each group has "
                 "a scale of its own. Train with scale='all' to predict other groups."
             )
         places = {name: k for k, name in enumerate(self.groups)}
@@ -81,12 +81,12 @@ def choose_shared(
         return False
     if scale == "group":
         raise notes.wrong(
-            f"scale='group' must find training rows in every group: {listed(unseen)} "
-            "have none. Use scale='all'."
+            "scale='group' must find training rows in every group: there are none in "
+            f"{listed(unseen)}. Use scale='all'."
         )
     notes.say(
-        f"The target has one scale over all groups: {listed(unseen)} have no training "
-        "row."
+        "The target has one scale over all groups, since there are no training rows "
+        f"in {listed(unseen)}."
     )
     return True
 

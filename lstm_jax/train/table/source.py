@@ -24,7 +24,7 @@ def source_of(
     ahead = check_missing(notes, plan.roles, plan.options, columns)
     roles, options, scales = plan.roles, plan.options, plan.scales
     if options.fill:
-        read = (*(roles.target if options.past else ()), *roles.inputs)
+        read = roles.read(options.past)
         unflagged = tuple(n for n in read if n not in plan.flagged)
         say_unflagged(notes, unflagged, columns.values)
     segments, values = columns.segments, columns.values
@@ -49,7 +49,7 @@ def check_missing(
     refuse_missing_future(notes, roles, values, series)
     if options.fill:
         return np.zeros(len(series.rows), bool)
-    read = (*(roles.target if options.past else ()), *roles.inputs)
+    read = roles.read(options.past)
     ahead = find_ahead([values[name] for name in read], series)
     here = {name: values[name][~ahead] for name in read}
     refuse_missing(notes, roles, here, series.rows[~ahead])

@@ -55,7 +55,7 @@ def test_a_group_without_a_known_target_is_left_out_and_named() -> None:
     assert made.recipe.scales.groups == ("elbe", "rhine")
     assert not any("oder" in part.groups for part in made[:3])
     with refused(
-        "recipe.windows: 'oder' must be groups of the training part: each group has a "
+        "recipe.windows: group='oder' must be in the training part: each group has a "
         "scale of its own. Train with scale='all' to predict other groups."
     ):
         _ = made.recipe.windows(table)
@@ -66,7 +66,7 @@ PAST += "missing in 2 rows, first in row 11. Use fill='last' for the last known 
 PAST += "and a column that tells of it, or past=False, which leaves the past of the "
 PAST += "target out."
 INPUT = "'rain' must be known in every row, for the model reads it as an input: it is "
-INPUT += "missing in 1 rows, first in row 51. Use fill='last' for the last known value "
+INPUT += "missing in 1 row, first in row 51. Use fill='last' for the last known value "
 INPUT += "and a column that tells of it, or leave it out by inputs=['promo']."
 
 
@@ -83,7 +83,7 @@ def test_a_missing_input_is_refused_and_each_cure_works() -> None:
 
 def test_a_missing_future_column_is_refused() -> None:
     text = (
-        "future='promo' must be known in every row: it is missing in 1 rows, first in "
+        "future='promo' must be known in every row: it is missing in 1 row, first in "
     )
     text += (
         "row 6. Fill it in, or drop the rows that lie ahead of what is known, or name "
@@ -135,7 +135,7 @@ def test_a_missing_input_of_a_prediction_is_refused() -> None:
     recipe = cut(one_series()).recipe
     with refused(
         "recipe.windows: 'rain' must be known in every row, for the model reads it as "
-        "an input: it is missing in 1 rows, first in row 51. Fill it in, or train with "
+        "an input: it is missing in 1 row, first in row 51. Fill it in, or train with "
         "fill='last', which takes the last known value."
     ):
         _ = recipe.windows(holed("rain", 50))

@@ -65,7 +65,7 @@ def test_a_blank_line_of_one_column_is_a_missing_value(tmp_path: Path) -> None:
 def test_a_column_without_a_name_is_left_out_and_said(tmp_path: Path) -> None:
     table = read_csv(write(tmp_path, ",flow\n0,5\n1,6\n"))
     assert list(table.frame.columns) == ["flow"]
-    assert table.said == ("Left out, for they have no name: 1 columns.",)
+    assert table.said == ("Columns left out, for they have no name: 1.",)
 
 
 def test_the_column_of_groups_is_text(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_the_cures_of_the_glucose_table_lead_through() -> None:
         _ = windows(table, **given)
     with refused(
         "windows: time='2010-05-20 03:21:00' must be in one row of the table: it is in "
-        "row 14275 and row 14276, and 3 rows repeat a time. Use group= if rows of "
+        "row 14275 and row 14276, the first of 3 repeats. Use group= if rows of "
         "several groups are mixed, or duplicates='first' to keep the first row of each "
         "time."
     ):

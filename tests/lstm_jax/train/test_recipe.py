@@ -135,7 +135,7 @@ def test_a_group_without_a_scale_is_refused_and_the_cure_works() -> None:
     table = basins()
     new = table[table.basin == "oder"].assign(basin="weser")
     with refused(
-        "recipe.windows: 'weser' must be groups of the training part: each group has a "
+        "recipe.windows: group='weser' must be in the training part: each group has a "
         "scale of its own. Train with scale='all' to predict other groups."
     ):
         _ = made_of(table, static="area").recipe.windows(new)

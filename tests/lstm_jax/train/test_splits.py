@@ -134,11 +134,12 @@ def test_a_group_that_is_not_in_training_shares_a_scale() -> None:
     table = pd.concat([table[table.basin != "oder"], late], ignore_index=True)
     made = windows(table, **GROUPED)
     assert made.recipe.scales.groups == ()
-    said = "The target has one scale over all groups: 'oder' have no training row."
+    said = "The target has one scale over all groups, since there are no training rows "
+    said += "in 'oder'."
     assert said in made.said
     with refused(
-        "windows: scale='group' must find training rows in every group: 'oder' have "
-        "none. Use scale='all'."
+        "windows: scale='group' must find training rows in every group: there are "
+        "none in 'oder'. Use scale='all'."
     ):
         _ = windows(table, **GROUPED, scale="group")
     assert windows(table, **GROUPED, scale="all").recipe.scales.groups == ()

@@ -176,7 +176,7 @@ def test_a_repeated_time_is_refused_and_both_cures_work() -> None:
     twice = pd.concat([table, table[7:9].assign(flow=5.0)], ignore_index=True)
     with refused(
         "windows: time='2021-04-06' must be in one row of the table: it is in row 8 "
-        "and row 61, and 2 rows repeat a time. Use group= if rows of several groups "
+        "and row 61, the first of 2 repeats. Use group= if rows of several groups "
         "are mixed, or duplicates='first' to keep the first row of each time."
     ):
         _ = cut(twice)
@@ -227,7 +227,7 @@ WINDOWS = {
         100,
     ),
     "A window has 365 rows: at most 365.": (5300, "365D", 0),
-    "A window has 1 rows: a tenth of the training rows of a group.": (12, "1D", 0),
+    "A window has 1 row: a tenth of the training rows of a group.": (12, "1D", 0),
 }
 
 
@@ -239,7 +239,7 @@ def test_the_window_is_chosen_and_its_reason_said(said: str) -> None:
     table = pd.DataFrame({"day": days, "flow": np.arange(rows) % 11})
     made = cut(table, window=None)
     assert said in made.said
-    assert f"has {made.recipe.window} rows" in said
+    assert f"has {made.recipe.window} row" in said
 
 
 def test_without_times_a_tenth_of_the_training_rows() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from lstm_jax.train.table.columns.roles import Roles
-from lstm_jax.train.table.notes import Notes, listed
+from lstm_jax.train.table.notes import Notes, counted, listed
 from lstm_jax.train.table.times.steps import Segments, Series
 
 
@@ -58,7 +58,7 @@ def refuse_missing(
             place = int(rows[missing].min())
             raise notes.wrong(
                 f"{name!r} must be known in every row, for the model reads it as an "
-                f"input: it is missing in {missing.sum()} rows, first in "
+                f"input: it is missing in {counted(missing.sum(), 'row')}, first in "
                 f"{notes.row(place)}. {_cure(notes, roles, name)}"
             )
 
@@ -85,9 +85,9 @@ def refuse_missing_future(
             place = int(series.rows[missing].min())
             raise notes.wrong(
                 f"future={name!r} must be known in every row: it is missing in "
-                f"{missing.sum()} rows, first in {notes.row(place)}. Fill it in, or "
-                "drop the rows that lie ahead of what is known, or name it in inputs "
-                "with fill='last'."
+                f"{counted(missing.sum(), 'row')}, first in {notes.row(place)}. Fill "
+                "it in, or drop the rows that lie ahead of what is known, or name it "
+                "in inputs with fill='last'."
             )
 
 
@@ -95,8 +95,7 @@ def flagged_columns(
     roles: Roles, past: bool, columns: Mapping[str, np.ndarray], training: np.ndarray
 ) -> tuple[str, ...]:
     """The inputs that miss a value in the training part: each gets a 0/1 column."""
-    names = (*(roles.target if past else ()), *roles.inputs)
-    return tuple(n for n in names if np.isnan(columns[n][training]).any())
+    return tuple(n for n in roles.read(past) if np.isnan(columns[n][training]).any())
 
 
 def say_unflagged(

@@ -35,6 +35,10 @@ class Roles:
     time: str | None = None
     group: str | None = None
 
+    def read(self, past: bool) -> tuple[str, ...]:
+        """The columns that a model reads up to now, the target's past among them."""
+        return (*(self.target if past else ()), *self.inputs)
+
     def to_json(self) -> dict[str, Any]:
         """The roles as `json.dump` writes them."""
         return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}

@@ -140,7 +140,7 @@ def _frame(notes: Notes, name: str, text: str, group: str | None) -> pd.DataFram
     )
     frame.columns = header
     if "" in header:
-        notes.say(f"Left out, for they have no name: {header.count('')} columns.")
+        notes.say(f"Columns left out, for they have no name: {header.count('')}.")
         frame = frame.loc[:, [bool(held) for held in header]]
     return frame
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lstm_jax.train.table.notes import Notes
+from lstm_jax.train.table.notes import Notes, counted
 from lstm_jax.train.table.times.dates import DATES
 from lstm_jax.train.table.times.steps import Segments, Series, Step
 
@@ -38,7 +38,7 @@ def choose_window(
     options["half of the typical stretch without a hole"] = _typical(segments, training)
     reason = min(options, key=lambda name: options[name])
     window = max(options[reason], 1)
-    notes.say(f"A window has {window} rows: {reason}.")
+    notes.say(f"A window has {counted(window, 'row')}: {reason}.")
     return window
 
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lstm_jax.train.table.notes import Notes, listed
+from lstm_jax.train.table.notes import Notes, counted, listed
 from lstm_jax.train.table.times.dates import COUNTED, DATES, Instants, show_time
 
 MICROSECONDS = "timedelta64[us]"
@@ -85,9 +85,9 @@ def _without_duplicates(notes: Notes, series: Series, duplicates: str | None) ->
         place = f"a group, here {name!r}" if name else "the table"
         raise notes.wrong(
             f"time={show_time(series.times[k])!r} must be in one row of {place}: "
-            f"it is in {notes.row(first)} and {notes.row(second)}, and {again.sum()} "
-            "rows repeat a time. Use group= if rows of several groups are mixed, or "
-            "duplicates='first' to keep the first row of each time."
+            f"it is in {notes.row(first)} and {notes.row(second)}, the first of "
+            f"{counted(again.sum(), 'repeat')}. Use group= if rows of several groups "
+            "are mixed, or duplicates='first' to keep the first row of each time."
         )
     notes.say(f"Rows left out, for they repeat a time of their group: {again.sum()}.")
     return series.pick(~again)
@@ -189,7 +189,7 @@ def say_holes(notes: Notes, series: Series, segments: Segments, max_gap: int) ->
         return
     most = [series.names[k] for k in np.argsort(-holes, kind="stable") if holes[k]]
     whose = f", in {listed(most)}" if most[0] else ""
-    steps = f"{max_gap} step" + "s" * (max_gap > 1)
+    steps = counted(max_gap, "step")
     notes.say(
         f"Holes of more than {steps}, which no window crosses{whose}: {holes.sum()}. "
         "A larger max_gap= crosses more."
