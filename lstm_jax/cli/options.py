@@ -6,8 +6,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# Arguments of the library by another name than the flag's.
-_OTHER = {"folder": "out", "paths": "FILE", "df": "FILE"}
+# Arguments that are flags; a column of a table may have any other name.
+_FLAGS = {
+    *("target", "inputs", "future", "static", "time", "group", "window", "horizon"),
+    *("split", "calendar", "fill", "past", "predict", "scale", "max_gap", "duplicates"),
+    *(
+        "encoding",
+        "quantiles",
+        "hidden_size",
+        "num_layers",
+        "dropout",
+        "batch",
+        "epochs",
+    ),
+    *("patience", "rate", "clip", "minutes", "seed", "start", "trainable", "folder"),
+    *("epochs", "paths"),
+}
+# Those of the library by another name than the flag's.
+_OTHER = {"folder": "out", "paths": "FILE"}
 _ARGUMENT = re.compile(r"(?<![\w.'])([a-z_]+)=('[^']*'|\[[^\]]*\]|\([^)]*\)|[\w.+-]*)")
 _WHERE = re.compile(r"^(windows|read_csv|fit|resume|recipe\.windows|load): ")
 
@@ -94,9 +110,12 @@ def flagged(command: str, sentence: str) -> str:
 
 def _flag(match: re.Match[str]) -> str:
     name, value = match.groups()
+    if name not in _FLAGS:
+        return match[0]
     if name == "past":
         return "--no-past"
     word = _OTHER.get(name, name).replace("_", "-")
     flag = word if word.isupper() else f"--{word}"
-    bare = value.strip("'[]()")
-    return f"{flag} {bare.rstrip('.')}{'.' * bare.endswith('.')}" if bare else flag
+    end = "." * value.endswith(".")
+    bare = ",".join(part.strip(" '") for part in value.strip("[().]").split(","))
+    return f"{flag} {bare}{end}" if bare else f"{flag}{end}"
