@@ -10,6 +10,7 @@ import pandas as pd
 from lstm_jax.train.pictures.style import BLACK, BLUE, GREY, ORANGE, drawn, legend
 
 _LOG = 8.0  # from such a ratio of losses on their axis is logarithmic
+_BEYOND = 1.5  # times the largest loss: a baseline above is named, not drawn
 _MARKED = 30  # so many epochs have a marker each
 _APART = 0.055  # of the height of the axes, between two names beside lines
 
@@ -23,6 +24,8 @@ def curve(
 ) -> None:
     """Draw both losses over the steps, and each baseline's as a line across.
 
+    A baseline far above the losses is only named, so that the losses can be told apart.
+
     Args:
         history: A row for each epoch with `step`, `loss`, and `validation` where there
             is one, as `fit` returns it.
@@ -33,13 +36,16 @@ def curve(
     with drawn(path, 7.0, 3.8) as figure:
         axes = figure.subplots()
         losses = _draw_losses(axes, history)
-        values = [*losses, *baselines.values()]
-        finite = [value for value in values if np.isfinite(value)]
-        if finite and min(finite) > 0 and max(finite) / min(finite) > _LOG:
+        known = {name: x for name, x in baselines.items() if np.isfinite(x)}
+        most = _BEYOND * max(losses, default=np.inf)
+        near = {name: x for name, x in known.items() if x <= most}
+        far = {name: x for name, x in known.items() if x > most}
+        values = [*losses, *near.values()]
+        if values and min(values) > 0 and max(values) / min(values) > _LOG:
             _logarithmic(axes)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlim(left=0)
-        _name_lines(axes, baselines)
+        _name_lines(axes, near, far)
         axes.set_xlabel("step")
         axes.set_ylabel(loss, parse_math=False)
         if losses:
@@ -80,18 +86,22 @@ def _draw_losses(axes: Any, history: pd.DataFrame) -> list[float]:
     return drawn
 
 
-def _name_lines(axes: Any, baselines: Mapping[str, float]) -> None:
-    """A line across for each baseline, its name and loss at the right end."""
-    finite = {name: x for name, x in baselines.items() if np.isfinite(x)}
-    order = sorted(finite, key=lambda name: finite[name])
-    for name in order:
-        _ = axes.axhline(finite[name], color=BLACK, lw=0.8, ls=(0, (4, 3)), zorder=1)
+def _name_lines(axes: Any, near: Mapping[str, float], far: Mapping[str, float]) -> None:
+    """A line across for each near baseline; the names of all, the far ones on top."""
+    for value in near.values():
+        _ = axes.axhline(value, color=BLACK, lw=0.8, ls=(0, (4, 3)), zorder=1)
     axes.autoscale_view()
     to_axes = axes.transData + axes.transAxes.inverted()
-    heights = [float(to_axes.transform((0, finite[name]))[1]) for name in order]
-    for name, height in zip(order, spread(heights, _APART), strict=True):
+    heights = {n: float(to_axes.transform((0, x))[1]) for n, x in near.items()}
+    heights |= dict.fromkeys(far, 1.0 + _APART)
+    both = {**near, **far}
+    order = sorted(both, key=lambda name: both[name])
+    placed = spread([heights[name] for name in order], _APART)
+    for name, height in zip(order, placed, strict=True):
+        above = " (above)" if name in far else ""
         place = {"transform": axes.transAxes, "va": "center", "fontsize": 8}
-        _ = axes.text(1.015, height, f"{name} {finite[name]:.3g}", color=BLACK, **place)
+        said = f"{name} {both[name]:.3g}{above}"
+        _ = axes.text(1.015, height, said, color=BLACK, **place)
 
 
 def spread(heights: Sequence[float], apart: float) -> list[float]:

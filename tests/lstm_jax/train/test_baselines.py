@@ -106,7 +106,7 @@ def test_the_mean_is_the_one_of_the_group() -> None:
 
 
 def test_no_baseline_sees_the_test_part() -> None:
-    plan = Plan({"": wave(120, 7)}, horizon=2)
+    plan = Plan({"": wave(120, 28)}, horizon=2, step=DAY // 4)
     garbage = {"": plan.series[""].copy()}
     garbage[""][90:] = 1e6
     for clean, dirty in zip(
@@ -139,13 +139,17 @@ def test_a_season_is_a_whole_number_of_rows(step, expected: dict[int, str]) -> N
     assert seasons(step) == expected
 
 
-def test_the_period_is_chosen_where_all_candidates_predict() -> None:
+def test_the_period_is_the_best_one() -> None:
+    assert choose_period(weeks().valid, [5, 7, 9]) == 7
+
+
+def test_seasons_are_compared_where_all_of_them_predict() -> None:
     valid = weeks().valid
-    assert choose_period(valid, [5, 7, 9]) == 7
-    values = wave(120, 7)
-    values[:60] = 1e3  # 40 rows back: half of the windows see the absurd
-    valid = parts(Plan({"": values}), 60, 90).valid
-    assert choose_period(valid, [40, 7]) == 7
+    half = (np.arange(len(valid)) < 0.6 * len(valid))[:, None, None]
+    truth, made = valid.truth(), type(valid)(valid.plan, valid.ends)
+    held = {7: truth + 3 * half, 365: np.where(half, truth + 2.5, np.nan)}
+    object.__setattr__(made, "past", held.__getitem__)
+    assert choose_period(made, [7, 365]) == 365
 
 
 def test_a_season_that_reaches_back_too_far_is_no_candidate() -> None:

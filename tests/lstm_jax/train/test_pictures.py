@@ -14,7 +14,7 @@ from lstm_jax.train.pictures.losses import spread
 from tests.given.scored import Hand, Parts, Plan, parts
 
 Drawn = Callable[[], Any]
-BASELINES = {"persistence": 1.0, "ridge": 0.62, "training mean": 2.3}
+BASELINES = {"persistence": 1.0, "ridge": 0.62, "training mean": 1.3}
 
 
 @pytest.fixture
@@ -62,20 +62,32 @@ def test_a_curve_has_a_named_line_for_each_baseline(figure: Drawn, tmp_path) -> 
     across = {held.get_ydata()[0] for held in axes.get_lines() if held.get_ls() != "-"}
     assert across >= set(BASELINES.values())
     names = [text.get_text() for text in axes.texts]
-    assert names == ["ridge 0.62", "persistence 1", "training mean 2.3"]
+    assert names == ["ridge 0.62", "persistence 1", "training mean 1.3"]
     heights = [text.get_position()[1] for text in axes.texts]
     assert heights == sorted(heights)
 
 
-@pytest.mark.parametrize(("most", "scale"), [(2.3, "linear"), (40.0, "log")])
-def test_a_curve_is_logarithmic_where_a_baseline_is_far(
-    most: float, scale: str, figure: Drawn, tmp_path
+def test_a_baseline_far_above_is_named_and_not_drawn(figure: Drawn, tmp_path) -> None:
+    held = history(8)
+    far = {"seasonal naive": 3.1, "training mean": 40.0}
+    curve(held, far | {"ridge": 0.62}, tmp_path / "curve.png")
+    (axes,) = figure().axes
+    names = [text.get_text() for text in axes.texts]
+    above = ["seasonal naive 3.1 (above)", "training mean 40 (above)"]
+    assert names == ["ridge 0.62", *above]
+    assert axes.get_ylim()[1] < 1.2 * held["validation"].max()
+    assert min(text.get_position()[1] for text in axes.texts[1:]) > 1
+
+
+@pytest.mark.parametrize(("least", "scale"), [(0.3, "linear"), (0.05, "log")])
+def test_a_curve_is_logarithmic_where_it_helps(
+    least: float, scale: str, figure: Drawn, tmp_path
 ) -> None:
-    curve(history(8), {"training mean": most}, tmp_path / "curve.png")
+    curve(history(8), {"ridge": least}, tmp_path / "curve.png")
     (axes,) = figure().axes
     assert axes.get_yscale() == scale
     labels = [text.get_text() for text in axes.get_yticklabels()]
-    assert ("10" in labels) == (scale == "log")
+    assert ("0.1" in labels and "0.05" in labels) == (scale == "log")
 
 
 @pytest.mark.parametrize(
