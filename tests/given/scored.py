@@ -80,8 +80,9 @@ class Hand:
         first = min(self._steps())
         found = np.full((len(self), self._targets()), np.nan)
         for k, (group, row) in enumerate(self.ends):
-            for values in self.plan.series[group][: row + first]:
-                found[k] = np.where(np.isnan(values), found[k], values)
+            for target, values in enumerate(self.plan.series[group][: row + first].T):
+                known = values[~np.isnan(values)]
+                found[k, target] = known[-1] if len(known) else np.nan
         return found
 
     def past(self, period: int) -> np.ndarray:

@@ -29,7 +29,7 @@ def curve(
     Args:
         history: A row for each epoch with `step`, `loss`, and `validation` where there
             is one, as `fit` returns it.
-        baselines: The loss of each baseline, as `scores.losses` gives it.
+        baselines: The loss of each baseline, as `baseline_losses` gives it.
         path: The PNG file.
         loss: What the losses are, for the axis.
     """

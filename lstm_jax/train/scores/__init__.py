@@ -2,7 +2,7 @@
 
 from lstm_jax.train.scores.baselines import (
     Baseline as Baseline,
+    baseline_losses as baseline_losses,
     fit_baselines as fit_baselines,
-    losses as losses,
 )
 from lstm_jax.train.scores.table import Scores as Scores, score as score

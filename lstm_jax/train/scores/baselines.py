@@ -179,7 +179,7 @@ def _ridge(dataset: Parted) -> Baseline:
     return Baseline(RIDGE, note, predict)
 
 
-def losses(
+def baseline_losses(
     windows: Scored, baselines: Iterable[Baseline], quantiles: Sequence[float] = ()
 ) -> dict[str, float]:
     """What each baseline costs by the loss of training: lines beside its curve.

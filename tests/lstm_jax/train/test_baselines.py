@@ -12,9 +12,9 @@ from lstm_jax.train.scores.baselines import (
     RIDGE,
     SEASONAL,
     Baseline,
+    baseline_losses,
     choose_period,
     fit_baselines,
-    losses,
     seasons,
 )
 from tests.given.scored import DAY, Parts, Plan, parts
@@ -215,7 +215,7 @@ def test_losses_are_those_of_the_scaled_targets(change: bool) -> None:
     batch = dataset.valid.take(np.arange(len(dataset.valid)))
     assert batch.weights is not None
     fitted = fit_baselines(dataset)
-    found = losses(dataset.valid, fitted)
+    found = baseline_losses(dataset.valid, fitted)
     outputs = ridge.fit_ridge(dataset.train, dataset.valid).predict(dataset.valid)
     squares = batch.weights * (outputs - batch.ys) ** 2
     expected = squares.sum() / batch.weights.sum()
@@ -223,7 +223,7 @@ def test_losses_are_those_of_the_scaled_targets(change: bool) -> None:
     if change:
         persistence = (batch.weights * batch.ys**2).sum() / batch.weights.sum()
         assert found[PERSISTENCE] == pytest.approx(persistence, rel=1e-6)
-    half = losses(dataset.valid, fitted, (0.5,))[PERSISTENCE]
+    half = baseline_losses(dataset.valid, fitted, (0.5,))[PERSISTENCE]
     last = np.broadcast_to(dataset.valid.last()[:, None], dataset.valid.truth().shape)
     absolute = np.abs(last - dataset.valid.truth()).mean() / 3 / 2
     assert half == pytest.approx(absolute, rel=1e-6)
@@ -237,6 +237,6 @@ def test_losses_leave_out_what_is_not_run_and_what_is_not_predicted() -> None:
         far = np.arange(len(windows))[:, None, None] % 2 == 0
         return np.where(far, windows.truth() + 2, np.nan)
 
-    assert losses(dataset.valid, [nothing, Baseline("half", "", half)]) == {
+    assert baseline_losses(dataset.valid, [nothing, Baseline("half", "", half)]) == {
         "half": pytest.approx(4, rel=1e-12)
     }
