@@ -82,13 +82,16 @@ def _seasonal(dataset: Parted, period: int | None) -> Baseline:
     if period is None:
         dated = np.issubdtype(dataset.train.times.dtype, np.datetime64)
         options = seasons(dataset.recipe.step if dated else None)
-        period = choose_period(dataset.valid, list(options))
-        if period is None:
+        compared = compare_periods(dataset.valid, list(options))
+        if not compared:
             return Baseline(SEASONAL, _no_season(options), None)
+        period = compared[0]
         note = options[period]
-        if len(options) > 1:
-            among = ", ".join(map(str, options))
+        if len(compared) > 1:
+            among = ", ".join(map(str, sorted(compared)))
             note += f", the best of {among} on the validation part"
+        elif len(options) > 1:
+            note += ", the season that most windows of the validation part reach"
     rows = "1 row" if period == 1 else f"{period} rows"
     note = f"the value {rows} before ({note})"
 
@@ -123,23 +126,23 @@ def seasons(step: float | int | None) -> dict[int, str]:
     return {n: name for name, n in rows.items() if n >= 2 and whole[name]}
 
 
-def choose_period(valid: Scored, periods: list[int]) -> int | None:
-    """The period with the least RMSE where all candidates have a value.
+def compare_periods(valid: Scored, periods: list[int]) -> list[int]:
+    """The periods that windows reach, from the least RMSE where all have a value.
 
-    A season that reaches back too far for most windows is no candidate, unless all do;
-    None if all do for all windows.
+    A season that reaches back too far for most windows is left out, unless all do; no
+    period is left if no window reaches any.
     """
     truth = valid.truth()
     found = {period: valid.past(period) for period in periods}
     known = {n: ~np.isnan(values + truth) for n, values in found.items()}
     most = max((held.sum() for held in known.values()), default=0)
-    if not most:
-        return None
-    near = [n for n in periods if known[n].sum() >= _COVERED * most]
+    near = [n for n in periods if known[n].sum() >= max(_COVERED * most, 1)]
+    if not near:
+        return []
     both = np.logical_and.reduce([known[n] for n in near])
     if not both.any():
-        return max(near, key=lambda n: known[n].sum())
-    return min(near, key=lambda n: rmse(found[n][both], truth[both]))
+        return [max(near, key=lambda n: known[n].sum())]
+    return sorted(near, key=lambda n: rmse(found[n][both], truth[both]))
 
 
 def _mean(train: Scored) -> Baseline:

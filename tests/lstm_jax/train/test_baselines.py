@@ -13,7 +13,7 @@ from lstm_jax.train.scores.baselines import (
     SEASONAL,
     Baseline,
     baseline_losses,
-    choose_period,
+    compare_periods,
     fit_baselines,
     seasons,
 )
@@ -140,7 +140,7 @@ def test_a_season_is_a_whole_number_of_rows(step, expected: dict[int, str]) -> N
 
 
 def test_the_period_is_the_best_one() -> None:
-    assert choose_period(weeks().valid, [5, 7, 9]) == 7
+    assert compare_periods(weeks().valid, [5, 7, 9])[0] == 7
 
 
 def test_seasons_are_compared_where_all_of_them_predict() -> None:
@@ -149,7 +149,7 @@ def test_seasons_are_compared_where_all_of_them_predict() -> None:
     truth, made = valid.truth(), type(valid)(valid.plan, valid.ends)
     held = {7: truth + 3 * half, 365: np.where(half, truth + 2.5, np.nan)}
     object.__setattr__(made, "past", held.__getitem__)
-    assert choose_period(made, [7, 365]) == 365
+    assert compare_periods(made, [7, 365]) == [365, 7]
 
 
 def test_a_season_that_reaches_back_too_far_is_no_candidate() -> None:
@@ -158,11 +158,11 @@ def test_a_season_that_reaches_back_too_far_is_no_candidate() -> None:
     best = valid.truth()
     close = type(valid)(valid.plan, valid.ends)
     object.__setattr__(close, "past", lambda n: best if n == 80 else valid.past(n))
-    assert choose_period(close, [7, 80]) == 80
+    assert compare_periods(close, [7, 80]) == [80, 7]
     reaches = np.arange(len(valid)) < 0.4 * len(valid)
     far = np.where(reaches[:, None, None], best, np.nan)
     object.__setattr__(close, "past", lambda n: far if n == 80 else valid.past(n))
-    assert choose_period(close, [7, 80]) == 7
+    assert compare_periods(close, [7, 80]) == [7]
 
 
 def test_seasons_that_no_window_has_in_common_are_judged_by_their_number() -> None:
@@ -171,13 +171,16 @@ def test_seasons_that_no_window_has_in_common_are_judged_by_their_number() -> No
     truth, apart = valid.truth(), type(valid)(valid.plan, valid.ends)
     held = {7: np.where(first, truth, np.nan), 365: np.where(first, np.nan, truth + 9)}
     object.__setattr__(apart, "past", held.__getitem__)
-    assert choose_period(apart, [7, 365]) == (7 if len(valid) % 2 == 0 else 365)
+    assert compare_periods(apart, [7, 365]) == [7 if len(valid) % 2 == 0 else 365]
 
 
 def test_notes_say_the_period_and_who_chose_it() -> None:
     found = by_name(weeks())[SEASONAL]
-    chosen = "a week, the best of 7, 365 on the validation part"
-    assert (found.note, found.period) == (f"the value 7 rows before ({chosen})", 7)
+    reached = "a week, the season that most windows of the validation part reach"
+    assert (found.note, found.period) == (f"the value 7 rows before ({reached})", 7)
+    found = by_name(weeks(step=DAY // 4))[SEASONAL]
+    chosen = "a week, the best of 4, 28 on the validation part"
+    assert (found.note, found.period) == (f"the value 28 rows before ({chosen})", 28)
     found = by_name(weeks(), period=1)[SEASONAL]
     assert (found.note, found.period) == ("the value 1 row before (asked for)", 1)
     found = by_name(weeks(step=31 * DAY))[SEASONAL]
