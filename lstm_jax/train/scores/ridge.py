@@ -88,6 +88,13 @@ def fit_ridge(train: Rows, valid: Rows) -> Ridge:
 
     Returns:
         The regression. An output without a target in `valid` has the largest penalty.
+
+    Example:
+        >>> from lstm_jax.train import Arrays
+        >>> x = np.arange(8.0).reshape(8, 1, 1)
+        >>> rows = Arrays(x, 2 * x[:, 0] + 1)
+        >>> fit_ridge(rows, rows).predict(Arrays(x + 10, x[:, 0]))[0].round(6)
+        array([21.])
     """
     features, outputs = size(train)[1], targets(train.take(np.arange(1)))[0].shape[1]
     penalties, intercepts = np.full((2, outputs), np.nan)

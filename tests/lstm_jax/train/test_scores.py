@@ -111,6 +111,20 @@ def test_one_group_and_one_step_have_only_five_lines() -> None:
     assert len(found.groups()) == 0
 
 
+def test_one_window_is_scored() -> None:
+    dataset = basins()
+    first = type(dataset.test)(dataset.test.plan, dataset.test.ends[:1])
+    one = dataset._replace(test=first)
+    predicted = one.test.truth()[:, :1].repeat(2, axis=1)
+    found = score(one, predicted)
+    rows = found.over_all("level")
+    assert rows[MODEL].known == 2
+    assert rows[MODEL].rmse > 0
+    assert math.isnan(rows[MEAN].kge)
+    assert json.dumps(found.to_json(), allow_nan=False)
+    assert found.text()
+
+
 def some(name: str, values: np.ndarray | None) -> Baseline:
     return Baseline(name, "made", None if values is None else lambda _: values)
 

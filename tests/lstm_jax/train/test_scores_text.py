@@ -197,6 +197,11 @@ def test_a_baseline_that_predicts_a_part_is_compared_on_that_part() -> None:
     assert len(conclusion(lines)) == 1
 
 
+def test_a_model_may_be_the_only_row_that_predicts_all() -> None:
+    lines = [line(MODEL, 2.701), line(PERSISTENCE, 3.0, scored=400)]
+    assert conclusion(lines) == ["Best on the test part: the model, RMSE 2.70."]
+
+
 def test_nse_is_said_to_flatter_only_where_it_does() -> None:
     lines = five()
     said = "NSE compares with the mean of the truth and flatters: persistence alone "
