@@ -58,8 +58,11 @@ def prediction(
 
 
 def _draw_time(axes: Any, stretch: Stretch, levels: Sequence[float]) -> None:
-    known = np.isfinite(stretch.truth[stretch.shown]).sum()
-    marker = "o" if known <= _MARKED else None
+    known = np.isfinite(
+        np.pad(stretch.line(stretch.truth)[1], 1, constant_values=np.nan)
+    )
+    lonely = known[1:-1] & ~known[:-2] & ~known[2:]  # no line would show them
+    marker = "o" if known.sum() <= _MARKED or lonely.any() else None
     if len(levels) > 1:
         times, low = stretch.line(stretch.bands[:, 0])
         _, high = stretch.line(stretch.bands[:, -1])

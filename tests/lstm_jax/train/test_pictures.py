@@ -231,6 +231,18 @@ def test_a_hole_breaks_the_lines(figure: Drawn, tmp_path) -> None:
     assert list(np.flatnonzero(np.isnan(shown.get_ydata()))) == [20]
 
 
+def test_points_that_holes_make_lonely_are_seen(figure: Drawn, tmp_path) -> None:
+    test = hourly(150).test
+    lonely = Hand(test.plan, test.ends[:25] + test.ends[30:31] + test.ends[35:])
+    markers = []
+    for windows in (test, lonely):
+        truth = windows.truth()
+        prediction(windows, truth, tmp_path / "p.png", targets=["flow"])
+        markers.append(line(figure().axes[0], "truth").get_marker())
+        assert np.isfinite(truth).sum() > 60
+    assert markers == ["None", "o"]
+
+
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("dated", [True, False])
 @pytest.mark.parametrize("known", [True, False])
