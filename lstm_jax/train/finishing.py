@@ -10,7 +10,13 @@ from lstm_jax.train.folder import Folder
 from lstm_jax.train.losses import squared_error
 from lstm_jax.train.predicting import predict
 from lstm_jax.train.run import Run
-from lstm_jax.train.scores import Baseline, Scores, fit_baselines, losses, score
+from lstm_jax.train.scores import (
+    Baseline,
+    Scores,
+    baseline_losses,
+    fit_baselines,
+    score,
+)
 from lstm_jax.train.table.dataset import Dataset
 
 SCORES, GROUPS = "scores.json", "groups.csv"
@@ -51,6 +57,6 @@ def _draw_losses(
     """Both losses, beside those of the baselines where the loss is theirs, too."""
     levels, lines, name = run.quantiles, {}, "loss"
     if levels or loss in ("squared_error", squared_error):
-        lines = losses(dataset.valid, baselines, levels)
+        lines = baseline_losses(dataset.valid, baselines, levels)
         name = "pinball loss" if levels else "squared error, scaled"
     pictures.curve(run.history, lines, folder / CURVE, loss=name)

@@ -63,7 +63,7 @@ def test_training_says_the_roles_and_all_five_rows(trained: Any) -> None:
 
 def test_the_same_numbers_in_pytorch(trained: Any, place: Path, torch: Any) -> None:
     folder, said = trained
-    run = train.load(folder)
+    run: Any = train.load(folder)
     windows = run.recipe.windows(weather())
     names: dict[str, Any] = {}
     lines = said[said.index("import torch") :]
@@ -120,8 +120,8 @@ def test_rows_in_a_file_and_rows_one_by_one_have_the_same_predictions(
     lines = Path("weather.csv").read_text().splitlines(keepends=True)[:12]
     monkeypatch.setattr("sys.stdin", io.StringIO("".join(lines)))
     assert main(["predict", "runs/weather", "-"]) == 0
-    one_by_one = pd.read_csv(io.StringIO(capsys.readouterr().out))
-    whole = pd.read_csv("all.csv").head(7)
+    one_by_one: Any = pd.read_csv(io.StringIO(capsys.readouterr().out))
+    whole: Any = pd.read_csv("all.csv").head(7)
     assert one_by_one["time"].tolist() == whole["time"].tolist()
     # The row that is predicted had not come yet.
     assert one_by_one["warm"].isna().all()

@@ -10,6 +10,7 @@ import pytest
 from flax import nnx
 
 import lstm_jax
+from lstm_jax import train
 from lstm_jax.__main__ import main
 from lstm_jax.cli.options import flagged
 from tests.lstm_jax.cli.test_commands import weather
@@ -121,4 +122,4 @@ def test_numbers_with_decimal_commas_are_read(refused: Any, capsys: Any) -> None
     words = "train semicolon.csv --target warm --time day --window 5 --out run"
     assert main(f"{words} --epochs 1 --hidden-size 2".split()) == 0
     assert "model" in capsys.readouterr().out
-    assert np.isfinite(lstm_jax.train.load("run").history["loss"]).all()
+    assert np.isfinite(train.load("run").history["loss"]).all()

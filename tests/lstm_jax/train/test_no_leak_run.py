@@ -46,7 +46,7 @@ def test_what_comes_later_changes_no_prediction(run: Run, hours: int) -> None:
     whole = table()
     now = whole.time.min() + pd.Timedelta(hours=hours)
     broken = with_garbage(whole, (whole.time > now).to_numpy(), holes=True)
-    made = [run.predict(held) for held in (whole, broken)]
+    made: Any = [run.predict(held) for held in (whole, broken)]
     steps = pd.to_timedelta(made[0]["step"], unit="h")
     known = (made[0]["time"] - steps <= now).to_numpy()
     assert 10 < known.sum() < len(known)

@@ -147,7 +147,8 @@ def test_numbers_have_a_step_in_spite_of_their_rounding() -> None:
     times = np.arange(60) * 0.1
     times[30:] += 0.5
     made = cut(pd.DataFrame({"day": times, "flow": np.sin(times)}))
-    error = abs(made.recipe.step - 0.1) / 0.1 / tolerance.eps_of("float64")
+    step: Any = made.recipe.step
+    error = abs(step - 0.1) / 0.1 / tolerance.eps_of("float64")
     assert error < tolerance.budget("float64")
     assert "The step is 0.1." in made.said
     assert "Holes of more than 1 step" in made.said[-1]
