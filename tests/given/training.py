@@ -1,10 +1,13 @@
 """Samples, models and runs that the tests of training share."""
 
+import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -27,8 +30,8 @@ RUN: Any = {"validation": VALID, "batch": 5, "epochs": 4, "rate": 0.03}
 class Line(nnx.Module):
     """The least model: compiled at once, where an LSTM adds nothing."""
 
-    def __init__(self, seed: int = 0) -> None:
-        self.head = nnx.Linear(I, 1, rngs=nnx.Rngs(seed))
+    def __init__(self, seed: int = 0, outputs: int = 1) -> None:
+        self.head = nnx.Linear(I, outputs, rngs=nnx.Rngs(seed))
 
     def __call__(self, xs: Any) -> Any:
         return self.head(xs.mean(1))
@@ -36,6 +39,25 @@ class Line(nnx.Module):
     def params(self) -> dict[str, Any]:
         head: Any = self.head
         return {"bias": head.bias[...], "kernel": head.kernel[...]}
+
+
+class Kept(Line):
+    """One that can be kept in a folder, and whose key drops a part of its input."""
+
+    def __call__(
+        self, xs: Any, *, deterministic: bool = False, rngs: Any = None
+    ) -> Any:
+        xs = xs.mean(1)
+        if not deterministic:
+            xs = jnp.where(jax.random.bernoulli(rngs, 0.7, xs.shape), xs, 0)
+        return self.head(xs)
+
+    def save_pretrained(self, path: Path) -> None:
+        path.mkdir(exist_ok=True)
+        saved = {name: array.tolist() for name, array in self.params().items()}
+        if not (path / "config.json").exists():
+            _ = (path / "config.json").write_text("{}", encoding="utf-8")
+        _ = (path / "weights.json").write_text(json.dumps(saved), encoding="utf-8")
 
 
 def model(seed: int = 0, **options: Any) -> LSTMModel:

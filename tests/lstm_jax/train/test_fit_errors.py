@@ -178,4 +178,3 @@ def test_the_cures_work() -> None:
     _ = fit(Line(), Unknown(), steps=10)
     _ = fit(Line(), Unknown(), optimizer=optax.sgd(0.1), epochs=2)
     _ = trained(steps=1)
-    _ = fit(model(), TRAIN, trainable="lstm", epochs=1)

@@ -3,17 +3,22 @@
 import json
 import resource
 import shutil
-import signal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import optax
 import pytest
 from flax import nnx
 
 from lstm_jax import LSTMModel
-from lstm_jax.train import Arrays, Run, fit, pinball, resume
+from lstm_jax.train import Run, fit, pinball, resume
+from lstm_jax.train.checkpoints import flatten, refill
+from lstm_jax.train.loop.sources import fingerprint_of, read_source
+from lstm_jax.train.options import Learning, given_functions
 from tests.given.inputs import assert_equal
 from tests.given.training import (
     RUN,
@@ -23,8 +28,6 @@ from tests.given.training import (
     Line,
     model,
     names,
-    samples,
-    signalling,
 )
 from tests.given.wrong import assert_raises
 
@@ -75,10 +78,12 @@ def test_a_run_has_four_things(whole: tuple[Path, Run]) -> None:
 
 
 def test_the_config_says_how_the_run_was_begun(tmp_path: Path) -> None:
-    rows = signalling(2, signal.SIGTERM)
+    def fail() -> None:
+        raise KeyError("the process is gone")
+
     rest: Any = {"loss": pinball((0.5,)), "section": {"flags": ["--horizon", "1"]}}
-    Whole.train = rows
-    with pytest.raises(SystemExit):
+    Whole.train = Calling(TRAIN, 2, fail)
+    with pytest.raises(KeyError):
         _ = fit(model(), Whole(), folder=tmp_path / "run", fingerprint="a name", **rest)
     section = json.loads((tmp_path / "run/config.json").read_text("utf-8"))["training"]
     assert section.pop("versions")["jax"] == jax.__version__
@@ -129,25 +134,39 @@ def test_another_run_is_refused(run: Path) -> None:
     assert digest(run) == before
 
 
-def test_another_optimizer_is_refused(tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    _ = begun(folder, optimizer=optax.sgd(0.1, momentum=0.9), epochs=1)
-    message = (
-        rf"^fit: run/optimizer/1/0/count of '{folder}/checkpoints/5' must be int32\(\)"
-        ", not missing: `model` and `optimizer` must be those of the run. "
-    )
-    with pytest.raises(ValueError, match=message):
-        _ = begun(folder, optimizer=optax.adam(0.1), epochs=1, resume=True)
+def test_what_does_not_fit_is_refused() -> None:
+    tree = {"a": jnp.zeros(3), "b": (jnp.zeros(0), jax.random.key(1))}
+    named = flatten(tree)
+    again = refill("run/5", tree, named)
+    assert again["b"][1] == tree["b"][1]
+    assert_equal(flatten(again), named)
+    wrong = [
+        ({}, "a", "float32(3,)", "missing"),
+        (named | {"a": named["a"].astype(int)}, "a", "float32(3,)", "int64(3,)"),
+        (named | {"c": named["a"]}, "c", "left out", "float32(3,)"),
+    ]
+    for given, name, needed, held in wrong:
+        message = (
+            f"fit: {name} of 'run/5' must be {needed}, not {held}: `model` and "
+            "`optimizer` must be those of the run. Use the ones that it was begun "
+            "with, or another folder."
+        )
+        call = partial(refill, "run/5", tree, given)
+        assert_raises((call, ValueError, message))
 
 
-def test_arrays_have_a_fingerprint(tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    _ = begun(folder, fingerprint=None, epochs=1)
-    _ = resume(folder, TRAIN, validation=VALID)
-    other = Arrays(TRAIN.xs, TRAIN.ys + 1)
-    for rows, validation in ((other, VALID), (TRAIN, samples(11, seed=2))):
-        with pytest.raises(ValueError, match=r"^fit: fingerprint='\w{64}' must be '\w"):
-            _ = resume(folder, rows, validation=validation)
+def test_arrays_have_a_fingerprint() -> None:
+    def mark(*arrays: Any) -> str | None:
+        return fingerprint_of(read_source("data", arrays, 5, 0), None)
+
+    xs, ys = TRAIN.xs, TRAIN.ys
+    ones = np.ones_like(ys)
+    others = (xs, ys + 1), (ys, xs), (xs, ys, ones), (xs, ys, None, ones)
+    marks = [mark(*arrays) for arrays in ((xs, ys), *others)]
+    assert len(set(marks)) == 5
+    assert mark(xs.copy(), ys.copy()) == marks[0]
+    assert mark(xs, ys.astype(float)) != marks[0]
+    assert fingerprint_of(read_source("data", [TRAIN.take(np.arange(5))], 5, 0)) is None
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
@@ -166,7 +185,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
     assert digest(folder) == before
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert len(begun(empty, epochs=1).history) == 1
+    assert len(begun(empty).history) == 3
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
@@ -199,19 +218,24 @@ def test_a_config_that_does_not_read_is_refused(run: Path) -> None:
     assert_raises((lambda: begun(run, resume=True), ValueError, message))
 
 
-def test_a_function_of_ones_own_must_be_given_again(tmp_path: Path) -> None:
+def test_functions_are_recorded_or_given_again() -> None:
     def far(predictions: Any, ys: Any) -> Any:
         return abs(predictions - ys)
 
-    folder = tmp_path / "run"
-    run = begun(folder, loss=far, epochs=1)
-    message = (
-        "resume: loss must be given: the run was begun with a function of your own, "
-        f"{far.__qualname__}. Use loss=..."
-    )
-    assert_raises((lambda: resume(folder, TRAIN), ValueError, message))
-    again = resume(folder, TRAIN, validation=VALID, loss=far, fingerprint="a name")
-    assert_equal(again.model.params(), run.model.params())
+    none: dict[str, Any] = {"loss": None, "optimizer": None, "rate": None}
+    learning = Learning(pinball((0.25, 0.75)), None, 0.5, None, ("fc", "lstm"))
+    kept = json.loads(json.dumps(learning.recorded()))
+    found = {"loss": pinball((0.25, 0.75)), "optimizer": None, "rate": 0.5}
+    assert given_functions("resume", kept, none) == found
+    kept = Learning(far, optax.sgd(0.1), far, None, None).recorded()
+    for name, shown in (("loss", far.__qualname__), ("optimizer", "given")):
+        message = (
+            f"resume: {name} must be given: the run was begun with a function of your "
+            f"own, {shown}. Use {name}=..."
+        )
+        call = partial(given_functions, "resume", kept, none)
+        assert_raises((call, ValueError, message))
+        none[name] = kept[name] = far
 
 
 def spoil(folder: Path, how: str) -> None:

@@ -8,14 +8,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from flax import nnx
 from numpy.testing import assert_array_equal
 
 from lstm_jax import LSTMModel
-from lstm_jax.train import Run, fit, pinball, resume, streams
+from lstm_jax.train import Run, fit, resume, streams
 from lstm_jax.train.folder import Folder
 from tests.given.inputs import assert_equal
-from tests.given.training import RUN, TRAIN, VALID, Calling, model, names, signalling
+from tests.given.training import (
+    RUN,
+    TRAIN,
+    VALID,
+    Calling,
+    Kept,
+    model,
+    names,
+    signalling,
+)
 
 pytestmark = pytest.mark.usefixtures("unoptimised")
 
@@ -126,26 +134,26 @@ def test_a_finished_run_says_so(whole: tuple[Path, Run]) -> None:
 
 def test_early_stopping_goes_on_where_it_stood(tmp_path: Path) -> None:
     """The rate is so large that an epoch is soon the best one for long."""
-    options: Any = {"rate": 0.9, "epochs": 12, "patience": 2}
-    whole = begun(tmp_path / "whole", **options)
+    options: Any = {"rate": 0.9, "epochs": 12, "patience": 2, "trainable": None}
+    whole = fit(Kept(), TRAIN, **(RUN | options))
     assert 3 < len(whole.history) < 12
-    folder = tmp_path / "run"
+    options |= {"folder": tmp_path / "run"}
     steps = OF_EPOCH * (len(whole.history) - 1)
     with pytest.raises(SystemExit):
-        _ = begun(folder, signalling(steps + 1, signal.SIGTERM), **options)
-    run = begun(folder, resume=True, **options)
+        _ = fit(Kept(), signalling(steps + 1, signal.SIGTERM), **(RUN | options))
+    run = fit(Kept(), Calling(TRAIN, 0, None), resume=True, **(RUN | options))
     assert len(run.history) == len(whole.history)
     assert_equal(run.model.params(), whole.model.params())
 
 
-def test_dropout_and_order_go_on_where_they_stood(tmp_path: Path) -> None:
-    given = model(num_layers=2, dropout=0.5)
-    options: Any = RUN | {"epochs": 2, "validation": None}
-    whole = fit(given, TRAIN, **options)
-    rows = signalling(4, signal.SIGTERM)
+@pytest.mark.parametrize("at", [4, 5])
+def test_dropout_and_order_go_on_where_they_stood(tmp_path: Path, at: int) -> None:
+    whole = fit(Kept(), TRAIN, **RUN)
+    folder = tmp_path / "run"
     with pytest.raises(SystemExit):
-        _ = fit(given, rows, folder=tmp_path / "run", **options)
-    run = resume(tmp_path / "run", Calling(TRAIN, 0, None))
+        _ = fit(Kept(), signalling(at + 1, signal.SIGTERM), folder=folder, **RUN)
+    rest: Any = RUN | {"folder": folder, "resume": True}
+    run = fit(Kept(seed=3), Calling(TRAIN, 0, None), **rest)
     assert_equal(run.model.params(), whole.model.params())
 
 
@@ -201,12 +209,3 @@ def test_a_thread_is_left_alone_by_signals(tmp_path: Path) -> None:
     thread.start()
     thread.join()
     assert len(found[0].history) == 3
-
-
-def test_a_loss_with_options_is_kept(tmp_path: Path) -> None:
-    given = LSTMModel(3, 4, 2, rngs=nnx.Rngs(0))
-    options: Any = {"loss": pinball((0.25, 0.75)), "epochs": 2, "batch": 5}
-    whole = fit(given, TRAIN, folder=tmp_path / "run", **options)
-    run = resume(tmp_path / "run", TRAIN)
-    assert run.said[0] == FINISHED.format(tmp_path / "run")
-    assert_equal(run.model.params(), whole.model.params())
