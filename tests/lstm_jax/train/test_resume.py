@@ -138,7 +138,7 @@ def test_early_stopping_goes_on_where_it_stood(tmp_path: Path) -> None:
     whole = fit(Kept(), TRAIN, **(RUN | options))
     assert 3 < len(whole.history) < 12
     options |= {"folder": tmp_path / "run"}
-    steps = OF_EPOCH * (len(whole.history) - 1)
+    steps = OF_EPOCH * (len(whole.history) - 1) + 1  # it has waited for one
     with pytest.raises(SystemExit):
         _ = fit(Kept(), signalling(steps + 1, signal.SIGTERM), **(RUN | options))
     run = fit(Kept(), Calling(TRAIN, 0, None), resume=True, **(RUN | options))
