@@ -5,10 +5,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import numpy as np
+import pandas as pd
 
 from lstm_jax.train.batch import Arrays, Batch
 from lstm_jax.train.order import rows_of_step, steps_of_epoch
+
+# They have `take` and a length, too, and are no samples with targets.
+_ALONE = (np.ndarray, jax.Array, pd.DataFrame)
 
 
 @dataclass(frozen=True)
@@ -89,24 +94,29 @@ def read_source(name: str, given: Any, batch: int, seed: int | None) -> Source:
     """The batches of what the caller gave as `name`."""
     if isinstance(given, tuple | list) and given and not isinstance(given[0], tuple):
         given = _arrays(name, given)
-    if hasattr(given, "take") and hasattr(given, "__len__"):
+    readable = _is_rows(given) or hasattr(given, "__iter__")
+    if isinstance(given, _ALONE) or not readable:
+        raise TypeError(
+            f"fit: {name} must be arrays, rows or batches, not {type(given).__name__}. "
+            f"Use {name}=(xs, ys)."
+        )
+    if _is_rows(given):
         if len(given) == 0:
             raise ValueError(
                 f"fit: {name} must have a sample: it is empty. Use more rows, or "
                 "smaller windows."
             )
         return Drawn(given, min(batch, len(given)), seed)
-    if not hasattr(given, "__iter__"):
-        raise TypeError(
-            f"fit: {name} must be arrays, rows or batches, not {type(given).__name__}. "
-            f"Use {name}=(xs, ys)."
-        )
     if iter(given) is given:
         raise TypeError(
             f"fit: {name} must give its batches anew at each pass: an iterator is used "
             "up after one. Use a list, or a class with __iter__."
         )
     return Iterated(given)
+
+
+def _is_rows(given: Any) -> bool:
+    return hasattr(given, "take") and hasattr(given, "__len__")
 
 
 def _arrays(name: str, given: Any) -> Arrays:

@@ -78,6 +78,11 @@ ROWS = [
         "data must be arrays, rows or batches, not int. Use data=(xs, ys).",
     ),
     (
+        given(XS),
+        TypeError,
+        "data must be arrays, rows or batches, not ndarray. Use data=(xs, ys).",
+    ),
+    (
         given(iter([TRAIN.take(np.arange(5))])),
         TypeError,
         (
