@@ -3,8 +3,8 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib import metadata
 
-import lstm_jax
 from lstm_jax.terminal import Program
 
 NAME = "python -m lstm_jax"
@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    version = f"lstm_jax {lstm_jax.__version__}"
+    version = f"lstm_jax {metadata.version('lstm-jax')}"
     _ = parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(metavar="command", required=True)
     for command in (train, predict, resume):

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from lstm_jax.train import pictures
-from lstm_jax.train.folder import Folder
 from lstm_jax.train.losses import squared_error
 from lstm_jax.train.predicting import predict
 from lstm_jax.train.run import Run
+from lstm_jax.train.saved.folder import Folder
 from lstm_jax.train.scores import (
     Baseline,
     Scores,

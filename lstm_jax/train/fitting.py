@@ -11,7 +11,6 @@ from flax import nnx
 
 from lstm_jax.model import LSTMModel
 from lstm_jax.train.finishing import finish
-from lstm_jax.train.folder import Folder
 from lstm_jax.train.loop.program import split
 from lstm_jax.train.loop.progress import Reporter
 from lstm_jax.train.loop.signals import Signals
@@ -26,6 +25,7 @@ from lstm_jax.train.options import (
     recorded_ends,
 )
 from lstm_jax.train.run import COLUMNS, PathLike, Run, levels_of
+from lstm_jax.train.saved.folder import Folder
 from lstm_jax.train.table.dataset import Dataset
 
 

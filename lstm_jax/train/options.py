@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lstm_jax.train.folder import Folder
 from lstm_jax.train.loop.program import Program
 from lstm_jax.train.loop.sources import fingerprint_of
 from lstm_jax.train.loop.training import Ends, Reads
 from lstm_jax.train.losses import LOSSES, Pinball
 from lstm_jax.train.optimizers import clipped, make_optimizer
+from lstm_jax.train.saved.folder import Folder
 
 
 @dataclass(frozen=True)

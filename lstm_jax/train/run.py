@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from lstm_jax.model import LSTMModel
-from lstm_jax.train.folder import Folder
 from lstm_jax.train.losses import Pinball
 from lstm_jax.train.predicting import as_table, predict
+from lstm_jax.train.saved.folder import Folder
 from lstm_jax.train.table.recipe import Recipe
 
 COLUMNS = ["step", "epoch", "loss", "validation", "rate", "seconds"]

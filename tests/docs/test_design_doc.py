@@ -39,5 +39,5 @@ def test_every_room_is_on_the_map() -> None:
             for path in (ROOT / package).iterdir()
             if path.suffix == ".py" or (path / "__init__.py").exists()
         }
-        rooms -= {f"{package}/__init__.py", "parity/__main__.py"}
+        rooms -= {f"{package}/__init__.py", f"{package}/__main__.py"}
         assert rooms <= set(listed())

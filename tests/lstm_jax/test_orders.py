@@ -43,11 +43,8 @@ CHOSEN = [
     (TWO, 1, 5, 256, None),
 ]
 # T, B, I, H: a layer that is fused, wide or a single row on some machine.
-LAYERS = [
-    pytest.param((100, 32, 128, 256), marks=pytest.mark.slow),
-    pytest.param((64, 16, 128, 128), marks=pytest.mark.slow),
-    (50, 1, 64, 64),
-]
+LAYERS = [(100, 32, 128, 256), (64, 16, 128, 128), (50, 1, 64, 64)]
+LARGE = [pytest.param(layer, marks=pytest.mark.slow) for layer in LAYERS[:2]]
 SPLIT = [Machine(cores=n, devices=2, split=True) for n in (2, 4)]
 MACHINES = [ONE, TWO, SHARED, *SPLIT]
 
@@ -125,7 +122,7 @@ def exported(function: Any, layer: tuple[int, ...], platform: str, backend: Any)
 
 
 @pytest.mark.parametrize("function", [forward, gradient])
-@pytest.mark.parametrize("layer", LAYERS, ids=str)
+@pytest.mark.parametrize("layer", [*LARGE, *LAYERS[2:]], ids=str)
 def test_only_the_program_of_a_cpu_depends_on_the_machine(
     layer: Any, function: Any
 ) -> None:

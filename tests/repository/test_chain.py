@@ -14,6 +14,8 @@ from tests.repository.source import findings, imports, modules
 
 FLOORS = {
     "lstm_jax": (
+        ("__main__",),
+        ("cli",),
         ("train",),
         ("export",),
         ("model",),

@@ -10,15 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from lstm_jax.train import checkpoints
 from lstm_jax.train.batch import Batch
-from lstm_jax.train.folder import Folder
 from lstm_jax.train.loop.program import Moving, Network, Program, evaluation_of, step_of
 from lstm_jax.train.loop.progress import Reporter
 from lstm_jax.train.loop.signals import Signals
 from lstm_jax.train.loop.sources import Source
 from lstm_jax.train.loop.standing import Standing
 from lstm_jax.train.optimizers import rate_of
+from lstm_jax.train.saved import checkpoints
+from lstm_jax.train.saved.folder import Folder
 
 AHEAD = 4  # steps that the device may be behind the host: none waits for the other
 

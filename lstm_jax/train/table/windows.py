@@ -1,5 +1,6 @@
 """Windows over series: samples for training, and what to judge predictions by."""
 
+import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -77,6 +78,16 @@ class Windows:
         known = ~np.isnan(ys)
         ys = np.where(known, ys, 0.0).astype(np.float32)
         return Batch(xs, ys, known.astype(np.float32))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of what the windows read: other numbers have another one."""
+        source, digest = self.source, hashlib.sha256()
+        held = (source.features, source.targets, source.base, source.scale, self.ends)
+        for array in held:
+            digest.update(f"{array.dtype} {array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
 
     @cached_property
     def _views(self) -> np.ndarray:

@@ -16,9 +16,9 @@ from flax import nnx
 
 from lstm_jax import LSTMModel
 from lstm_jax.train import Run, fit, pinball, resume
-from lstm_jax.train.checkpoints import flatten, refill
 from lstm_jax.train.loop.sources import fingerprint_of, read_source
 from lstm_jax.train.options import Learning, given_functions
+from lstm_jax.train.saved.checkpoints import flatten, refill
 from tests.given.inputs import assert_equal
 from tests.given.training import (
     RUN,

@@ -12,7 +12,7 @@ from numpy.testing import assert_array_equal
 
 from lstm_jax import LSTMModel
 from lstm_jax.train import Run, fit, resume, streams
-from lstm_jax.train.folder import Folder
+from lstm_jax.train.saved.folder import Folder
 from tests.given.inputs import assert_equal
 from tests.given.training import (
     RUN,

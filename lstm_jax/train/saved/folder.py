@@ -12,8 +12,8 @@ from typing import Any
 from safetensors import SafetensorError
 
 from lstm_jax import pretrained
-from lstm_jax.train import checkpoints
-from lstm_jax.train.checkpoints import Named, UnreadableError
+from lstm_jax.train.saved import checkpoints
+from lstm_jax.train.saved.checkpoints import Named, UnreadableError
 
 CONFIG, SECTION, METRICS, CHECKPOINTS = (
     pretrained.CONFIG,
