@@ -21,7 +21,7 @@ README = ROOT / "README.md"
 TEXT = README.read_text(encoding="utf-8")
 DOCS = README.parent / "docs"
 NAMES = ("recurrent_rl", "sequences", "streaming", "keras", "formats")
-NAMES += ("derivatives", "training", "your_checkpoint")
+NAMES += ("derivatives", "training", "finetuning", "your_checkpoint")
 PAGES = [README, *(DOCS / f"{name}.md" for name in NAMES)]
 PROOF = (DOCS / "proof.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| ([^|]+) \| (\d.*) \|$", re.MULTILINE)

@@ -85,6 +85,7 @@ def test_results_and_gradients_are_those_of_xla(stack: Any, batch: Any) -> None:
     assert_close(*results)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("stand_in")
 def test_with_dropout_each_layer_is_a_call_of_its_own_size() -> None:
     inputs = cast(make_inputs(make_spec(num_layers=3, bidirectional=True)), "float32")

@@ -111,6 +111,7 @@ def test_vmap_over_parameters_is_a_loop(dropout: float) -> None:
     assert_near(found, jax.tree.map(lambda *a: jnp.stack(a), *loop))
 
 
+@pytest.mark.slow
 def test_derivatives_over_chunks_are_finite_differences_to_second_order() -> None:
     """More than a chunk; test_derivatives.py has every kind within one."""
     inputs = make_inputs(make_spec(proj_size=P), 17)

@@ -21,6 +21,7 @@ from tests.given import ROOT
 INSTALL = "Use pip install 'lstm-jax[parity]'."
 HIDE = "import sys; sys.modules['torch'] = None\n"
 
+pytestmark = pytest.mark.slow
 PROGRAM = """
 import contextlib, io, json, os, sys
 import jax, jax.numpy as jnp, numpy as np
@@ -148,7 +149,6 @@ LIBRARIES = {"to_equinox": "equinox", "to_mlx": "'lstm-jax[mlx]'"}
 NEEDED = f"to_torch: torch must be installed: what it returns is torch's. {INSTALL}"
 
 
-@pytest.mark.slow
 def test_every_public_function_works_or_says_what_to_install(
     found: dict[str, Any],
 ) -> None:

@@ -74,6 +74,7 @@ print(parity.check(params, run=forgetful, steps=1, batch=()))
     assert FORGETS in " ".join(found.script.split())
 
 
+@pytest.mark.slow
 def test_weights_of_ones_own_are_kept_where_only_they_show_it() -> None:
     params = {name: np.array(a) for name, a in drawn(2, 3).items()}
     params["bias_hh_l0"][1] = 6
