@@ -66,7 +66,9 @@ def fraction(text: str) -> float:
 
 
 def names(text: str) -> tuple[str, ...]:
-    """Names with commas between them."""
+    """Names with commas between them; none in an empty text."""
+    if not text:
+        return ()
     found = tuple(name.strip() for name in text.split(","))
     if not all(found):
         raise argparse.ArgumentTypeError(f"{text!r} must be names, commas between them")
@@ -116,6 +118,8 @@ def _flag(match: re.Match[str]) -> str:
         return "--no-past"
     word = _OTHER.get(name, name).replace("_", "-")
     flag = word if word.isupper() else f"--{word}"
+    if value == "[]":
+        return f"{flag} ''"
     end = "." * value.endswith(".")
     bare = ",".join(part.strip(" '") for part in value.strip("[().]").split(","))
     return f"{flag} {bare}{end}" if bare else f"{flag}{end}"

@@ -10,6 +10,7 @@ from lstm_jax import train as training
 from lstm_jax.cli.ending import end
 from lstm_jax.cli.options import (
     add_command,
+    flagged,
     fraction,
     in_flags,
     names,
@@ -183,4 +184,5 @@ def roles(dataset: training.Dataset, table: training.Table) -> list[str]:
         f"{len(getattr(dataset, part)):,} {part}" for part in ("train", "valid", "test")
     )
     lines.append(f"windows of {recipe.window} rows: {sizes}")
-    return [*lines, *table.said, *dataset.said]
+    said = [*table.said, *dataset.said]
+    return [*lines, *(flagged("train", sentence) for sentence in said)]

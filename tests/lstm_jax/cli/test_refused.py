@@ -110,6 +110,7 @@ def test_a_run_on_what_is_known_ahead_is_not_answered_row_by_row(
         ("fit: folder='a b' must be new.", "train: --out a b must be new."),
         ("fit: max_gap=2 must be 3.", "train: --max-gap 2 must be 3."),
         ("fit: Use inputs=['a', 'b'].", "train: Use --inputs a,b."),
+        ("fit: inputs=[] reads no other.", "train: --inputs '' reads no other."),
         ("windows: rain='much' is no number.", "train: rain='much' is no number."),
         ("load: 'x=1' must be a run.", "train: 'x=1' must be a run."),
     ],

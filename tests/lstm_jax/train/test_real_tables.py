@@ -42,7 +42,7 @@ def test_the_cures_of_the_glucose_table_lead_through() -> None:
     with refused(
         "windows: isig='nil' in row 39459 must be a number: 51220 of the 52281 values "
         "of 'isig' are. Leave it empty where it means a missing value, or leave the "
-        "column out: inputs= names those that stay."
+        "column out: inputs=[] reads no other column, inputs=['a', 'b'] these."
     ):
         _ = windows(table, **given)
     with refused(

@@ -52,7 +52,7 @@ def _of_text(notes: Notes, column: Any, name: str) -> np.ndarray | None:
         f"{name}={column.iloc[place]!r} in {notes.row(place)} must be a number: "
         f"{given.sum() - bad.sum()} of the {given.sum()} values of {name!r} are. "
         "Leave it empty where it means a missing value, or leave the column out: "
-        "inputs= names those that stay."
+        "inputs=[] reads no other column, inputs=['a', 'b'] these."
     )
 
 
