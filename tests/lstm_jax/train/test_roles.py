@@ -186,8 +186,10 @@ def test_a_count_is_an_integer(value: object) -> None:
 
 TABLES = {
     "rain='high' in row 8 must be a number: 59 of the 60 values of 'rain' are. Leave "
-    "it empty where it means a missing value, or leave the column out: inputs= names "
-    "those that stay.": TABLE.assign(rain=[*map(str, range(7)), "high", *["5"] * 52]),
+    "it empty where it means a missing value, or leave the column out: inputs=[] reads "
+    "no other column, inputs=['a', 'b'] these.": TABLE.assign(
+        rain=[*map(str, range(7)), "high", *["5"] * 52]
+    ),
     "rain=inf in row 8 must be finite: no mean has room for it. Correct it, or leave "
     "it empty where it means a missing value.": TABLE.assign(
         rain=[*range(7), np.inf, *range(52)]
