@@ -10,17 +10,9 @@ from typing import Any
 _FLAGS = {
     *("target", "inputs", "future", "static", "time", "group", "window", "horizon"),
     *("split", "calendar", "fill", "past", "predict", "scale", "max_gap", "duplicates"),
-    *(
-        "encoding",
-        "quantiles",
-        "hidden_size",
-        "num_layers",
-        "dropout",
-        "batch",
-        "epochs",
-    ),
-    *("patience", "rate", "clip", "minutes", "seed", "start", "trainable", "folder"),
-    *("epochs", "paths"),
+    *("encoding", "quantiles", "hidden_size", "num_layers", "dropout", "batch", "clip"),
+    *("epochs", "patience", "rate", "minutes", "seed", "start", "trainable", "folder"),
+    "paths",
 }
 # Those of the library by another name than the flag's.
 _OTHER = {"folder": "out", "paths": "FILE"}
@@ -35,7 +27,7 @@ def add_command(
     parser = commands.add_parser(
         name, formatter_class=argparse.RawDescriptionHelpFormatter, **texts
     )
-    parser.set_defaults(run=run, called=name)
+    parser.set_defaults(run=run)
     return parser.add_argument
 
 

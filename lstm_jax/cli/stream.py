@@ -9,8 +9,6 @@ import pandas as pd
 
 from lstm_jax.train import Run
 
-Row = tuple[str, ...]
-
 
 def answer(run: Run, rows: TextIO, out: TextIO) -> None:
     """Read a line of names, then rows, and write the predictions of each as it comes.

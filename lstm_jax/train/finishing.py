@@ -30,8 +30,8 @@ def finish(run: Run, dataset: Dataset, loss: Any, place: Folder | None) -> Run:
     levels = run.quantiles
     scores = score(dataset, predicted, baselines=baselines, quantiles=levels)
     if place:
+        _write(place, scores)
         with place.writing():
-            _write(place.path, scores)
             _draw_losses(place.path, run, dataset, baselines, loss)
             names = {"targets": scores.targets, "quantiles": levels}
             picture = place.path / PREDICTION
@@ -39,12 +39,11 @@ def finish(run: Run, dataset: Dataset, loss: Any, place: Folder | None) -> Run:
     return replace(run, scores=scores)
 
 
-def _write(folder: Path, scores: Scores) -> None:
-    text = json.dumps(scores.to_json(), indent=1) + "\n"
-    _ = (folder / SCORES).write_text(text, encoding="utf-8")
+def _write(place: Folder, scores: Scores) -> None:
+    place.write(SCORES, json.dumps(scores.to_json(), indent=1) + "\n")
     groups = scores.groups()
     if len(groups):
-        groups.to_csv(folder / GROUPS, index=False)
+        place.write(GROUPS, groups.to_csv(index=False))
 
 
 def _draw_losses(

@@ -78,8 +78,8 @@ def section_of(folder: PathLike) -> dict[str, Any]:
     place = Folder(Path(folder))
     if not place.is_run():
         raise FileNotFoundError(
-            f"load: {str(folder)!r} must hold a run: `fit` writes one where `folder` "
-            "is given. Use fit(..., folder=...) first."
+            f"load: {str(folder)!r} must hold a run: there is none. Train one first, "
+            "by lstm_jax.train.fit with a folder, or by python -m lstm_jax train."
         )
     return place.section()
 

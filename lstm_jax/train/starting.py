@@ -55,6 +55,6 @@ def _read(start: str | os.PathLike[str]) -> Any:
         return load_file(path)
     except (SafetensorError, OSError) as error:
         raise ValueError(
-            f"fit: start={str(path)!r} must be a .safetensors file: {error}. Use "
-            "parity convert to make one of another file."
+            f"fit: start={str(path)!r} must be a .safetensors file: {error}. "
+            "Give the folder of a run, or a file of save_pretrained."
         ) from None

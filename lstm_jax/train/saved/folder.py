@@ -134,6 +134,11 @@ class Folder:
                 _write_text(self.path / METRICS, "".join(map(_line, rows)))
         return rows
 
+    def write(self, name: str, text: str) -> None:
+        """Replace a file of text."""
+        with self.writing():
+            _write_text(self.path / name, text)
+
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Say what cannot be written in one sentence."""

@@ -2,9 +2,11 @@
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
+from lstm_jax import terminal
 from lstm_jax.train.scores.baselines import PERSISTENCE
 from lstm_jax.train.scores.measured import MODEL, ROWS, Line, Measured, Spread
 from lstm_jax.train.scores.sentences import (
@@ -16,8 +18,8 @@ from lstm_jax.train.scores.sentences import (
     undefined,
 )
 
-LONGEST_NAME = 32
 WORST = 5
+printable = partial(terminal.printable, most=32)  # a name out of a table
 
 
 def write(scores: Measured, width: int) -> str:
@@ -161,10 +163,3 @@ def _row(row: Sequence[str], widths: Sequence[int]) -> str:
     first, *others = row
     right = (cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True))
     return f"  {first.ljust(widths[0])}   {'   '.join(right)}".rstrip()
-
-
-def printable(name: object) -> str:
-    """A name out of a table as a terminal can show it."""
-    text = str(name)
-    kept = text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 3]}..."
-    return "".join(c if c.isprintable() else "?" for c in kept)

@@ -38,13 +38,7 @@ StaticTable = dict[str, dict[str, float]]
 class Recipe(Plan):
     """All that turns a table into windows, found on the training part only.
 
-    Attributes:
-        roles: The columns by what they are to the model.
-        options: How windows are cut.
-        flagged: The inputs that have a column "was missing".
-        calendar: The periods that have columns.
-        standardizer: The scales of inputs, future and static columns.
-        scales: The scales of the targets.
+    Attributes, beside those of `Plan`:
         kind: "dates", "numbers", or "rows" for a table without a column of times.
         step: The time between two rows: microseconds for dates.
         form: How dates in text are written; None where they are no text.

@@ -59,7 +59,8 @@ REFUSED = {
     "train good.csv --target warm --time day --window 5 --out /proc/run": "/proc/run",
     "train good.csv --target warm --trainable fx --window 5": "--trainable",
     "train good.csv --target warm --horizon 0 --predict change": "--predict level",
-    "predict nowhere good.csv": "--out",
+    "predict nowhere good.csv": "Train one first, by lstm_jax.train.fit with a folder, "
+    "or by python -m lstm_jax train.",
     "predict other good.csv": "must hold a run",
     "resume other": "must hold a run",
 }

@@ -279,3 +279,11 @@ def same_windows(one: Windows, other: Windows) -> None:
     for a, b in zip(one.take(rows)[:3], other.take(rows)[:3], strict=True):
         np.testing.assert_array_equal(a, b)
     np.testing.assert_array_equal(one.times, other.times)
+
+
+def test_windows_of_other_numbers_have_another_fingerprint() -> None:
+    table = one_series()
+    first, same = (windows(table, target="flow", window=5).train for _ in range(2))
+    table.loc[3, "rain"] += 1e-3
+    other = windows(table, target="flow", window=5).train
+    assert first.fingerprint == same.fingerprint != other.fingerprint
