@@ -37,7 +37,7 @@ parity: .venv/installed-parity
 	$(BIN)/python -m parity check --json reports/parity.json
 
 # XLA's newer emitters take more than half of the time of compiling, and the tests compile
-# thousands of programs. `make parity`, `make slow` and `make newest` run what users run.
+# thousands of programs. `make parity`, `make newest` and `make fuzz` run what users run.
 QUICKLY := XLA_FLAGS=--xla_cpu_use_fusion_emitters=false
 
 test: lint
@@ -51,7 +51,7 @@ test-all: test slow
 	@touch $@
 
 slow: .venv/installed-test .venv/installed-read-alone .venv/installed-peers
-	$(call RUN_TESTS,$(BIN)) --dist worksteal -m slow
+	$(QUICKLY) $(call RUN_TESTS,$(BIN)) --dist worksteal -m slow
 
 # The newest jax and flax need Python 3.12 or later; torch is left out.
 NEWEST = $(shell for python in "$$(pyenv prefix 3.13.0 2>/dev/null)/bin/python" python3.13; \
