@@ -194,6 +194,14 @@ TABLES = {
     "it empty where it means a missing value.": TABLE.assign(
         rain=[*range(7), np.inf, *range(52)]
     ),
+    "rain=1e+300 in row 8 must be at most 1e+30 in size: the model computes in "
+    "float32. Correct it, or leave it empty where it means a missing value.": (
+        TABLE.assign(rain=[*range(7), 1e300, *range(52)])
+    ),
+    "target='flow' must change in the training part: all values lie within 4e-299 "
+    "there. Choose another target, or a larger training part by split=.": (
+        TABLE.assign(flow=1e-300 * np.arange(60.0))
+    ),
     "'rain' must name one column: the table has several. Rename all but one.": TABLE[
         ["day", "flow", "rain", "rain"]
     ],
@@ -321,3 +329,13 @@ def test_groups_may_be_numbers() -> None:
     made = windows(table.assign(basin=numbers), **GROUPED)
     again = windows(table.assign(basin=numbers.astype(float)), **GROUPED)
     assert made.recipe.scales.groups == again.recipe.scales.groups == ("1", "10", "2")
+
+
+@pytest.mark.parametrize("name", ["group", "time", "step"])
+def test_a_target_named_like_a_column_of_predictions_is_refused(name: str) -> None:
+    text = (
+        f"windows: target={name!r} must have another name: predictions have columns "
+        "'group', 'time', 'step' of their own. Rename it."
+    )
+    with refused(text):
+        _ = windows(TABLE.rename(columns={"flow": name}), target=name, inputs=())

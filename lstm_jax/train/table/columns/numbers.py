@@ -8,12 +8,14 @@ from pandas.api import types
 
 from lstm_jax.train.table.notes import Notes
 
+LARGEST = 1e30  # its square, and a share of it, are numbers of float64 and float32
+
 
 def read_numbers(notes: Notes, frame: pd.DataFrame, name: str) -> np.ndarray | None:
     """A column as float64, NaN where a value is missing; None for text and dates.
 
     Raises:
-        ValueError: If most values are numbers but not all, or one is infinite.
+        ValueError: If most values are numbers but not all, or one is infinite or huge.
     """
     column: Any = frame[name]
     if types.is_bool_dtype(column) or types.is_numeric_dtype(column):
@@ -32,6 +34,13 @@ def read_numbers(notes: Notes, frame: pd.DataFrame, name: str) -> np.ndarray | N
             f"{name}={values[place]} in {notes.row(place)} must be finite: no mean "
             "has room for it. Correct it, or leave it empty where it means a missing "
             "value."
+        )
+    if values is not None and (large := np.abs(values) > LARGEST).any():
+        place = int(np.argmax(large))
+        raise notes.wrong(
+            f"{name}={values[place]:g} in {notes.row(place)} must be at most "
+            f"{LARGEST:g} in size: the model computes in float32. Correct it, or leave "
+            "it empty where it means a missing value."
         )
     return values
 

@@ -12,6 +12,7 @@ from lstm_jax.train.table.columns.groups import constant_within
 from lstm_jax.train.table.columns.numbers import need_numbers, read_numbers
 from lstm_jax.train.table.notes import Notes, listed, nearest
 
+PREDICTED = ("group", "time", "step")  # columns of predictions
 MANY = ("target", "inputs", "future", "static")
 
 
@@ -119,6 +120,11 @@ def choose_roles(
             "target=() must name a column: it is what the model predicts. The table "
             f"has {listed(frame.columns)}."
         )
+    if held := [name for name in asked["target"] if name in PREDICTED]:
+        raise notes.wrong(
+            f"target={held[0]!r} must have another name: predictions have columns "
+            f"{listed(PREDICTED)} of their own. Rename it."
+        )
     numbers = {
         name: need_numbers(notes, frame, name, role)
         for role in ("target", "inputs", "future")
@@ -207,11 +213,17 @@ def drop_constant(
 _CURES = {"target": "Choose another target, or a larger training part by split=."}
 
 
+_LEAST = 1e-30  # of what a column spreads over: less has no scale in float32
+
+
 def _why_still(values: np.ndarray) -> str:
     known = values[~np.isnan(values)]
     if not known.size:
         return "no value is known"
-    return f"all values are {known[0]:g}" if known.min() == known.max() else ""
+    spread = known.max() - known.min()
+    if spread == 0:
+        return f"all values are {known[0]:g}"
+    return "" if spread >= _LEAST else f"all values lie within {spread:.0e}"
 
 
 def offer_static(
