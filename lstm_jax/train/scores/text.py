@@ -88,12 +88,16 @@ def _five(rows: Mapping[str, Line]) -> list[str]:
 
 
 def _said_of(spread: Spread) -> str:
-    first, *_, last = spread.below
+    levels = list(spread.below)
+    first, last = levels[0], levels[-1]
     below = ", ".join(f"{x:.0%} below {level:g}" for level, x in spread.below.items())
     places = decimals(np.array([spread.pinball]))
+    between = (
+        f"{spread.coverage:.0%} of the values lie between {first:g} and {last:g}, "
+        f"{spread.should:.0%} should; "
+    )
     return (
-        f"Quantiles: {spread.coverage:.0%} of the values lie between {first:g} and "
-        f"{last:g}, {spread.should:.0%} should; {below}. Pinball loss "
+        f"Quantiles: {between if first < last else ''}{below}. Pinball loss "
         f"{shown(spread.pinball, places)}. The median is scored as the prediction."
     )
 

@@ -141,6 +141,15 @@ def test_groups_quantiles_and_what_is_not_run() -> None:
     assert result(*lines, **changes).text() == GROUPS
 
 
+def test_one_quantile_has_nothing_between() -> None:
+    spread = Spread("temp", 0.5, 0.0, 0.0, {0.5: 0.48})
+    said = result(*five(), spreads=(spread,)).text().splitlines()
+    assert (
+        "Quantiles: 48% below 0.5. Pinball loss 0.500. The median is scored as the "
+        "prediction."
+    ) in said
+
+
 def conclusion(lines: list[Line]) -> list[str]:
     """The sentences after the one about NSE."""
     return list(result(*lines).sentences()[1:])
