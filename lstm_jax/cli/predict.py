@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
             group=roles.group if roles else None,
             encoding=options.encoding,
         )
-        static = read_static(options.static, table.frame, options.encoding)
+        static = read_static(options.static, table, options.encoding)
         found = made.predict(table.frame, static=static if options.static else None)
         if options.out is None:
             _ = sys.stdout.write(found.to_csv(index=False))

@@ -146,7 +146,7 @@ def read(options: argparse.Namespace) -> tuple[training.Table, training.Dataset]
     table = training.read_csv(
         options.files, group=options.group, encoding=options.encoding
     )
-    static = read_static(options.static, table.frame, options.encoding)
+    static = read_static(options.static, table, options.encoding)
     cut: Any = {name: getattr(options, name) for name in CUTS} | {"group": table.group}
     return table, training.windows(table.frame, static=static, **cut)
 

@@ -294,7 +294,7 @@ def test_a_table_of_groups_that_lacks_something_is_refused() -> None:
     ):
         _ = windows(basins(), static=pd.concat([STATIC, STATIC[:1]]), **GROUPED)
     with refused(
-        "windows: static=DataFrame must come with group=: it has a row for each group. "
+        "windows: static= must come with group=: a table has a row for each group. "
         "Name the column of groups by group=."
     ):
         _ = cut(TABLE, static=STATIC)

@@ -74,7 +74,7 @@ def read_static(
     """The numbers of a table with a row for each group: column -> group -> number."""
     if group is None:
         raise notes.wrong(
-            "static=DataFrame must come with group=: it has a row for each group. Name "
+            "static= must come with group=: a table has a row for each group. Name "
             "the column of groups by group=."
         )
     by: Any = frame[group] if group in frame else frame.index  # noqa: SIM401
