@@ -84,7 +84,8 @@ def in_flags(command: str = "train") -> Iterator[None]:
     try:
         yield
     except (ValueError, TypeError) as error:
-        raise type(error)(flagged(command, str(error))) from error
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(flagged(command, str(error))) from error
     except OSError as error:
         if error.strerror is not None:
             raise

@@ -10,6 +10,7 @@ from lstm_jax.cli.options import add_command, in_flags
 from lstm_jax.cli.reading import read_static
 from lstm_jax.cli.stream import answer
 from lstm_jax.terminal import Screen, printable
+from lstm_jax.train.saved.writing import write_whole
 
 _DESCRIPTION = """Predict from every row that has enough rows before it. A line for each
 step ahead has group (where there are groups), time (which is predicted for), step, the
@@ -58,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
         if options.out is None:
             _ = sys.stdout.write(found.to_csv(index=False))
             return 0
-        found.to_csv(options.out, index=False)
+        write_whole(options.out, found.to_csv(index=False))
     lines = f"{len(found):,} predictions"
     Screen().print(f"wrote {printable(options.out)}: {lines}")
     return 0

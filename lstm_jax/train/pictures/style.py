@@ -4,8 +4,9 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
-from pathlib import Path
 from typing import Any
+
+from lstm_jax.train.saved.writing import write_whole
 
 # Colours that the colour-blind tell apart: Okabe and Ito, 2008.
 BLUE, ORANGE, BLACK, GREY = "#0072B2", "#D55E00", "#222222", "#8A8A8A"
@@ -36,7 +37,7 @@ def drawn(path: str | PathLike[str], width: float, height: float) -> Iterator[An
         yield figure
         held = io.BytesIO()
         figure.savefig(held, format="png", metadata={"Software": None})
-    _ = Path(path).write_bytes(held.getvalue())
+    write_whole(path, held.getvalue())
 
 
 def legend(axes: Any) -> None:

@@ -4,7 +4,7 @@ import json
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from lstm_jax import pretrained
 from lstm_jax.train.saved import checkpoints
 from lstm_jax.train.saved.checkpoints import Named, UnreadableError
+from lstm_jax.train.saved.writing import write_whole
 
 CONFIG, SECTION, METRICS, CHECKPOINTS = (
     pretrained.CONFIG,
@@ -68,7 +69,7 @@ class Folder:
             try:
                 model.save_pretrained(new)
                 config = json.loads((new / CONFIG).read_text(encoding="utf-8"))
-                _write_text(
+                write_whole(
                     new / CONFIG, json.dumps(config | {SECTION: section}, indent=2)
                 )
                 _ = new.rename(self.path)
@@ -118,26 +119,35 @@ class Folder:
     def add(self, row: Row) -> None:
         """Add a line to metrics.jsonl."""
         with self.writing():
-            _write_text(self.path / METRICS, "".join(map(_line, [*self.rows(), row])))
+            write_whole(self.path / METRICS, "".join(map(_line, [*self.rows(), row])))
 
     def rows(self) -> list[Row]:
         """The lines of metrics.jsonl."""
         path = self.path / METRICS
         text = path.read_text(encoding="utf-8") if path.is_file() else ""
-        return [json.loads(line) for line in text.splitlines()]
+        return [self._row(k, line) for k, line in enumerate(text.splitlines(), 1)]
+
+    def _row(self, number: int, line: str) -> Row:
+        with suppress(ValueError):
+            if isinstance(row := json.loads(line), dict):
+                return row
+        raise ValueError(
+            f"fit: {str(self.path / METRICS)!r} must hold a JSON object in each line, "
+            f"as fit writes it: line {number} is none. Remove this line."
+        )
 
     def cut(self, step: int) -> list[Row]:
         """Remove the lines of metrics.jsonl past this step, and return the others."""
         rows = [row for row in self.rows() if row["step"] <= step]
         if rows != self.rows():
             with self.writing():
-                _write_text(self.path / METRICS, "".join(map(_line, rows)))
+                write_whole(self.path / METRICS, "".join(map(_line, rows)))
         return rows
 
     def write(self, name: str, text: str) -> None:
         """Replace a file of text."""
         with self.writing():
-            _write_text(self.path / name, text)
+            write_whole(self.path / name, text)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -159,11 +169,3 @@ def _line(row: Row) -> str:
 def _is_empty(path: Path) -> bool:
     return next(path.iterdir(), None) is None
 
-
-def _write_text(path: Path, text: str) -> None:
-    new = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        _ = new.write_text(text, encoding="utf-8")
-        _ = new.replace(path)
-    finally:
-        new.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from lstm_jax import train
 from lstm_jax.__main__ import main
 from lstm_jax.cli.options import flagged
 from tests.lstm_jax.cli.test_commands import weather
+from tests.lstm_jax.train.test_writing import full_disk
 
 pytestmark = pytest.mark.usefixtures("no_jaxtyping")
 
@@ -118,6 +119,39 @@ def test_a_run_on_what_is_known_ahead_is_not_answered_row_by_row(
 )
 def test_arguments_are_said_as_flags(sentence: str, said: str) -> None:
     assert flagged("train", sentence) == said
+
+
+def test_a_line_of_the_metrics_that_does_not_read_is_named(
+    refused: Any, capsys: Any
+) -> None:
+    words = "train good.csv --target warm --time day --window 5 --out run"
+    assert main(f"{words} --epochs 1 --hidden-size 2".split()) == 0
+    with Path("run/metrics.jsonl").open("a") as file:
+        _ = file.write("oops\n")
+    _ = capsys.readouterr()
+    for command in ("resume run", "predict run good.csv"):
+        assert main(command.split()) == 2
+        assert capsys.readouterr().err.endswith(
+            "'run/metrics.jsonl' must hold a JSON object in each line, as fit writes "
+            "it: line 2 is none. Remove this line.\n"
+        )
+
+
+def test_predictions_that_cannot_be_written_leave_those_of_before(
+    refused: Any, capsys: Any
+) -> None:
+    words = "train good.csv --target warm --time day --window 5 --out run"
+    assert main(f"{words} --epochs 1 --hidden-size 2".split()) == 0
+    _ = Path("out.csv").write_text("old")
+    with full_disk():
+        assert main("predict run good.csv --out out.csv".split()) == 2
+    assert Path("out.csv").read_text() == "old"
+    _ = capsys.readouterr()
+    assert main("predict run good.csv --out nowhere/out.csv".split()) == 2
+    assert capsys.readouterr().err == (
+        "python -m lstm_jax: nowhere/out.csv: no such file or directory, says the "
+        "system. Check the path, the rights and the room on the disk.\n"
+    )
 
 
 def test_numbers_with_decimal_commas_are_read(refused: Any, capsys: Any) -> None:
