@@ -55,7 +55,9 @@ def run(options: argparse.Namespace) -> int:
             encoding=options.encoding,
         )
         static = read_static(options.static, table, options.encoding)
-        found = made.predict(table.frame, static=static if options.static else None)
+        found = made.predict(
+            table.frame, static=static.held if options.static else None
+        )
         if options.out is None:
             _ = sys.stdout.write(found.to_csv(index=False))
             return 0

@@ -44,6 +44,7 @@ def run(options: argparse.Namespace) -> int:
         if options.files:
             begun.files = options.files
         table, dataset = train.read(begun)
+        refuse_changed(section, table)
         made = training.resume(
             options.folder,
             dataset,
@@ -53,6 +54,22 @@ def run(options: argparse.Namespace) -> int:
         )
     end(made, show, torch=options.torch)
     return 0
+
+
+def refuse_changed(section: dict[str, Any], table: training.Table) -> None:
+    """Refuse a file that is not, byte by byte, the one that the run was begun with."""
+    before, now = list(section["sha256"].values()), table.sha256
+    if len(before) != len(now):
+        raise ValueError(
+            f"resume: FILE must be the files of the run, {len(before)}: there are "
+            f"{len(now)}. Give them in their order, or leave FILE out."
+        )
+    for (name, mark), other in zip(now.items(), before, strict=True):
+        if mark != other:
+            raise ValueError(
+                f"resume: {name!r} must be as it was when the run was begun: its bytes "
+                "are others. Give the file of then, or train anew with another --out."
+            )
 
 
 def read_flags(section: dict[str, Any], folder: Path) -> dict[str, Any]:

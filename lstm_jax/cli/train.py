@@ -18,7 +18,7 @@ from lstm_jax.cli.options import (
     quantiles,
     whole,
 )
-from lstm_jax.cli.reading import read_static
+from lstm_jax.cli.reading import is_file, read_static
 from lstm_jax.terminal import Screen, printable
 
 _DESCRIPTION = """Train an LSTM on one CSV file or several, each a group of its own. Row
@@ -148,7 +148,8 @@ def read(options: argparse.Namespace) -> tuple[training.Table, training.Dataset]
     )
     static = read_static(options.static, table, options.encoding)
     cut: Any = {name: getattr(options, name) for name in CUTS} | {"group": table.group}
-    return table, training.windows(table.frame, static=static, **cut)
+    table = table._replace(sha256=table.sha256 | static.sha256)
+    return table, training.windows(table.frame, static=static.held, **cut)
 
 
 def _model(options: argparse.Namespace, dataset: training.Dataset) -> Any:
@@ -167,6 +168,8 @@ def section(options: argparse.Namespace, table: training.Table) -> dict[str, Any
         if name not in ("run", "command", "out", "torch")
     }
     flags["files"] = [str(Path(name).resolve()) for name in options.files]
+    if options.static is not None and is_file(options.static, table):
+        flags["static"] = str(Path(options.static).resolve())
     return {"command": options.command, "flags": flags, "sha256": table.sha256}
 
 

@@ -105,9 +105,15 @@ def test_changed_files_are_refused(trained: Any, place: Path, monkeypatch: Any, 
     changed.loc[3, "rain"] = 7.0
     changed.to_csv("changed.csv", index=False)
     assert main(["resume", "runs/weather", "changed.csv"]) == 2
-    assert "must be" in (said := capsys.readouterr().err)
-    assert said.endswith(
-        "was begun with other samples. Use the same ones, or another folder.\n"
+    assert capsys.readouterr().err == (
+        "python -m lstm_jax: resume: 'changed.csv' must be as it was when the run was "
+        "begun: its bytes are others. Give the file of then, or train anew with "
+        "another --out.\n"
+    )
+    assert main(["resume", "runs/weather", "weather.csv", "changed.csv"]) == 2
+    assert capsys.readouterr().err.endswith(
+        "resume: FILE must be the files of the run, 1: there are 2. Give them in their "
+        "order, or leave FILE out.\n"
     )
 
 

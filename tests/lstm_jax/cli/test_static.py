@@ -49,3 +49,22 @@ def test_a_table_that_is_not_there_is_named_as_a_file(
         "python -m lstm_jax: train: 'basin.csv' must be a file that can be read: no "
         "such file or directory. Give another path.\n"
     )
+
+
+def test_a_run_goes_on_from_another_folder_with_the_same_table(
+    basins: list[str], monkeypatch: Any, tmp_path: Path, capsys: Any
+) -> None:
+    _ = Path("basins.csv").write_text("group,area\n01,5\n02,9\n")
+    assert main([*basins, "basins.csv"]) == 0
+    Path("other").mkdir()
+    monkeypatch.chdir("other")
+    assert main(["resume", "../run"]) == 0
+    place = tmp_path / "basins.csv"
+    _ = place.write_text("group,area\n01,5\n02,8\n")
+    _ = capsys.readouterr()
+    assert main(["resume", "../run"]) == 2
+    assert capsys.readouterr().err == (
+        f"python -m lstm_jax: resume: {str(place)!r} must be as it was when the run "
+        "was begun: its bytes are others. Give the file of then, or train anew with "
+        "another --out.\n"
+    )
