@@ -41,11 +41,22 @@ def add_to(commands: Any) -> None:
     add("--encoding", help="of the files, such as cp1252 (UTF-8)")
 
 
+def refuse_unread(options: argparse.Namespace) -> None:
+    """Refuse flags that rows from stdin have no use for."""
+    for name in ("out", "static", "encoding"):
+        if getattr(options, name) is not None:
+            raise ValueError(
+                f"predict: --{name} must not come with FILE -: rows are read as UTF-8 "
+                "and answered on the standard output. Leave it out, or give a file."
+            )
+
+
 def run(options: argparse.Namespace) -> int:
     """Run the command; the exit code."""
     with in_flags("predict"):
         made = training.load(options.folder)
         if options.files == ["-"]:
+            refuse_unread(options)
             answer(made, sys.stdin, sys.stdout)
             return 0
         roles = made.recipe.roles if made.recipe else None

@@ -1,13 +1,23 @@
 """Rows as they come: each is answered at once."""
 
-import io
-from collections.abc import Iterator
-from typing import Any, TextIO
+import csv
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 import pandas as pd
 
 from lstm_jax.train import Run
+from lstm_jax.train.table.files.reading import read_text
+from lstm_jax.train.table.files.text import find_separator
+from lstm_jax.train.table.notes import Notes
+
+
+class Line(NamedTuple):
+    """A line and its number, from 1."""
+
+    number: int
+    text: str
 
 
 def answer(run: Run, rows: TextIO, out: TextIO) -> None:
@@ -25,14 +35,15 @@ def answer(run: Run, rows: TextIO, out: TextIO) -> None:
             f"predict: FILE - must be for a run whose rows are read one by one: this "
             f"one was trained on {what}. Give a file."
         )
-    header = rows.readline().strip("\r\n")
+    lines = _lines(rows)
+    header = next(lines, Line(1, "")).text.lstrip("\ufeff")
     if not header:
         raise ValueError(
             "predict: the standard input must begin with a line of names: it is empty. "
             "Give the line that the files have."
         )
     written = False
-    for table in _tables(run, header, rows):
+    for table in _tables(run, header, lines):
         found = run.predict(table)
         last = found.tail(max(recipe.horizon, 1))
         if len(found):
@@ -41,26 +52,51 @@ def answer(run: Run, rows: TextIO, out: TextIO) -> None:
             written = True
 
 
-def _tables(run: Run, header: str, rows: TextIO) -> Iterator[pd.DataFrame]:
+def _lines(rows: TextIO) -> Iterator[Line]:
+    try:
+        for number, line in enumerate(rows, 1):
+            yield Line(number, line.strip("\r\n"))
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"predict: the standard input must be {error.encoding.upper()}: a line is "
+            "not. Convert it first, as iconv does."
+        ) from None
+
+
+def _tables(run: Run, header: str, lines: Iterator[Line]) -> Iterator[pd.DataFrame]:
     """For each row, a table that ends with it and tells all that its window reads."""
     roles: Any = run.recipe and run.recipe.roles
-    held: dict[str, list[str]] = {}
-    for line in rows:
-        if not line.strip():
+    kept: dict[str, list[Line]] = {}
+    for line in lines:
+        if not line.text.strip():
             continue
-        one = _read(roles, header, [line])
-        group = str(one[roles.group].iloc[0]) if roles.group else ""
-        lines = held.setdefault(group, [])
-        lines.append(line)
-        table = _read(roles, header, lines)
+        _refuse_ragged(header, line)
+        one = _read(roles.group, header, [line])
+        group = str(one[roles.group].iloc[0]) if roles.group in one else ""
+        held = kept.setdefault(group, [])
+        held.append(line)
+        table = _read(roles.group, header, held)
         yield table
-        held[group] = lines[_needless(run, table) :]
+        kept[group] = held[_needless(run, table) :]
 
 
-def _read(roles: Any, header: str, lines: list[str]) -> pd.DataFrame:
-    text = "\n".join([header, *(line.strip("\r\n") for line in lines)])
-    as_text: Any = {roles.group: str} if roles.group else {}
-    return pd.read_csv(io.StringIO(text), dtype=as_text)
+def _refuse_ragged(header: str, line: Line) -> None:
+    fields, wanted = (
+        len(next(csv.reader([text], delimiter=find_separator(header))))
+        for text in (line.text, header)
+    )
+    if fields != wanted:
+        raise ValueError(
+            f"predict: line {line.number} of the standard input must have {wanted} "
+            f"fields, as its first has: it has {fields}. Correct this line."
+        )
+
+
+def _read(group: str | None, header: str, lines: Sequence[Line]) -> pd.DataFrame:
+    text = "\n".join([header, *(line.text for line in lines)])
+    table = read_text(Notes("predict"), "the standard input", text, group)
+    table.attrs["lines"] = tuple(line.number for line in lines)
+    return table
 
 
 def _needless(run: Run, table: pd.DataFrame) -> int:

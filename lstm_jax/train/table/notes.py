@@ -18,11 +18,14 @@ class Notes:
         where: The public function that an error names first.
         said: Sentences for the reader, in order.
         files: Name and number of rows of each file; empty for a table in memory.
+        lines: The number of the line that each row stands in, where rows are read one
+            by one.
     """
 
     where: str
     said: list[str] = field(default_factory=list)
     files: tuple[tuple[str, int], ...] = ()
+    lines: tuple[int, ...] = ()
 
     def say(self, sentence: str) -> None:
         """Keep a sentence for the reader, once."""
@@ -35,6 +38,8 @@ class Notes:
 
     def row(self, place: int) -> str:
         """The name of the row at a place of the table; the first row is row 1."""
+        if self.lines:
+            return f"line {self.lines[place]}"
         for name, rows in self.files if len(self.files) > 1 else ():
             if place < rows:
                 return f"row {place + 1} of {name}"
@@ -46,7 +51,10 @@ def notes_on(where: str, frame: pd.DataFrame) -> Notes:
     """Notes on a table that `read_csv` or the caller made."""
     files = tuple((name, rows) for name, rows in frame.attrs.get("files", ()))
     whole = sum(rows for _, rows in files) == len(frame)
-    return Notes(where, files=files if whole else ())
+    lines = frame.attrs.get("lines", ())
+    if len(lines) != len(frame):
+        lines = ()
+    return Notes(where, files=files if whole else (), lines=lines)
 
 
 def listed(names: Iterable[object]) -> str:

@@ -122,8 +122,8 @@ WRONG = {
     },
     "target=() must name a column: it is what the model predicts. The table has 'day', "
     "'flow', 'rain', 'promo'.": {"target": []},
-    "inputs='day' must hold numbers: its first value is '2021-03-30 00:00:00'. Leave "
-    "it out, or turn it into numbers, as pandas.get_dummies does.": {
+    "inputs='day' must hold numbers: '2021-03-30 00:00:00' is none, as most values. "
+    "Write numbers as 1234.5, without other signs, or leave it out.": {
         "inputs": ["day"],
         "time": None,
     },
@@ -217,6 +217,21 @@ TABLES = {
 def test_a_table_that_cannot_be_read_is_refused(text: str) -> None:
     with refused(f"windows: {text}"):
         _ = cut(TABLES[text])
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (50, "flow='1,000' in row 51 must be a number: 50 of the 60 values of 'flow' "
+             "are. Leave it empty where it means a missing value."),
+        (7, "target='flow' must hold numbers: '1,000' is none, as most values. Write "
+            "numbers as 1234.5, without other signs, or leave it out."),
+    ],
+)  # fmt: skip
+def test_text_among_the_numbers_of_the_target_is_shown(count: int, text: str) -> None:
+    flow = [*map(str, range(count)), *["1,000"] * (60 - count)]
+    with refused(f"windows: {text}"):
+        _ = cut(TABLE.assign(flow=flow))
 
 
 def test_cures_of_text_among_numbers_work() -> None:

@@ -11,7 +11,9 @@ from lstm_jax.train.table.notes import Notes
 LARGEST = 1e30  # its square, and a share of it, are numbers of float64 and float32
 
 
-def read_numbers(notes: Notes, frame: pd.DataFrame, name: str) -> np.ndarray | None:
+def read_numbers(
+    notes: Notes, frame: pd.DataFrame, name: str, role: str = "inputs"
+) -> np.ndarray | None:
     """A column as float64, NaN where a value is missing; None for text and dates.
 
     Raises:
@@ -23,9 +25,9 @@ def read_numbers(notes: Notes, frame: pd.DataFrame, name: str) -> np.ndarray | N
             return None
         values = column.to_numpy(np.float64, na_value=np.nan)
     elif isinstance(column.dtype, pd.CategoricalDtype) or types.is_object_dtype(column):
-        values = _of_text(notes, column.astype(object), name)
+        values = _of_text(notes, column.astype(object), name, role)
     elif types.is_string_dtype(column):
-        values = _of_text(notes, column, name)
+        values = _of_text(notes, column, name, role)
     else:
         return None
     if values is not None and np.isinf(values).any():
@@ -45,7 +47,9 @@ def read_numbers(notes: Notes, frame: pd.DataFrame, name: str) -> np.ndarray | N
     return values
 
 
-def _of_text(notes: Notes, column: Any, name: str) -> np.ndarray | None:
+def _of_text(
+    notes: Notes, column: Any, name: str, role: str
+) -> np.ndarray | None:
     """Numbers that are written as text; None where most of it is none."""
     read: Any = pd.to_numeric(column, errors="coerce")
     numbers = read.to_numpy(np.float64)
@@ -60,18 +64,31 @@ def _of_text(notes: Notes, column: Any, name: str) -> np.ndarray | None:
     raise notes.wrong(
         f"{name}={column.iloc[place]!r} in {notes.row(place)} must be a number: "
         f"{given.sum() - bad.sum()} of the {given.sum()} values of {name!r} are. "
-        "Leave it empty where it means a missing value, or leave the column out: "
-        "inputs=[] reads no other column, inputs=['a', 'b'] these."
+        f"Leave it empty where it means a missing value{_or_leave_out(notes, role)}."
+    )
+
+
+def _or_leave_out(notes: Notes, role: str) -> str:
+    """The second cure of text among numbers, where the column can be left out."""
+    if notes.where != "windows" or role == "target":
+        return ""
+    if role != "inputs":
+        return f", or leave the column out of {role}"
+    return (
+        ", or leave the column out: inputs=[] reads no other column, inputs=['a', 'b'] "
+        "these"
     )
 
 
 def need_numbers(notes: Notes, frame: pd.DataFrame, name: str, role: str) -> np.ndarray:
     """The numbers of a column that was asked for by name."""
-    values = read_numbers(notes, frame, name)
+    values = read_numbers(notes, frame, name, role)
     if values is None:
-        first = frame[name].dropna().iloc[0]
+        held = frame[name].dropna()
+        text = pd.to_numeric(held.astype(str), errors="coerce").isna()
+        first = held[text].iloc[0] if text.any() else held.iloc[0]
         raise notes.wrong(
-            f"{role}={name!r} must hold numbers: its first value is {str(first)!r}. "
-            "Leave it out, or turn it into numbers, as pandas.get_dummies does."
+            f"{role}={name!r} must hold numbers: {str(first)!r} is none, as most "
+            "values. Write numbers as 1234.5, without other signs, or leave it out."
         )
     return values

@@ -86,7 +86,7 @@ def read_csv(
         raw = _bytes_of(notes, path)
         sha256[os.fspath(path)] = hashlib.sha256(raw).hexdigest()
         name = os.fspath(path) if path != STDIN else "stdin"
-        frames.append(_frame(notes, name, decode(notes, name, raw, encoding), group))
+        frames.append(read_text(notes, name, decode(notes, name, raw, encoding), group))
     frame, group = _joined(notes, stems, frames, group)
     names = [Path(os.fspath(path)).name for path in listed_paths]
     counts = (len(held) for held in frames)
@@ -121,7 +121,10 @@ def _bytes_of(notes: Notes, path: PathLike) -> bytes:
         ) from None
 
 
-def _frame(notes: Notes, name: str, text: str, group: str | None) -> pd.DataFrame:
+def read_text(
+    notes: Notes, name: str, text: str, group: str | None
+) -> pd.DataFrame:
+    """The table of a CSV text, its column of groups as text."""
     separator = find_separator(text)
     header = check_shape(notes, name, text, separator)
     several = len(header) > 1  # else a blank line is a missing value

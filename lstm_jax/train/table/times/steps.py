@@ -86,11 +86,21 @@ def _without_duplicates(notes: Notes, series: Series, duplicates: str | None) ->
         raise notes.wrong(
             f"time={show_time(series.times[k])!r} must be in one row of {place}: "
             f"it is in {notes.row(first)} and {notes.row(second)}, the first of "
-            f"{counted(again.sum(), 'repeat')}. Use group= if rows of several groups "
-            "are mixed, or duplicates='first' to keep the first row of each time."
+            f"{counted(again.sum(), 'repeat')}. {_cure(notes)}"
         )
     notes.say(f"Rows left out, for they repeat a time of their group: {again.sum()}.")
     return series.pick(~again)
+
+
+def _cure(notes: Notes) -> str:
+    if notes.where != "windows":
+        return (
+            "Drop all but one, or train with duplicates='first', which keeps the first."
+        )
+    return (
+        "Use group= if rows of several groups are mixed, or duplicates='first' to keep "
+        "the first row of each time."
+    )
 
 
 def find_step(series: Series, training: np.ndarray) -> Step:
