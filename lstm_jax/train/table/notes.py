@@ -7,7 +7,10 @@ from typing import SupportsInt
 
 import pandas as pd
 
+from lstm_jax.terminal import printable
+
 LISTED = 8  # names that a sentence lists
+LONGEST = 80  # characters of such a name
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ def listed(names: Iterable[object]) -> str:
     """Names for a sentence, quoted; the first few where there are many."""
     held = list(names)
     more = f" and {len(held) - LISTED} more" if len(held) > LISTED else ""
-    return ", ".join(repr(str(name)) for name in held[:LISTED]) + more
+    return ", ".join(repr(printable(name, LONGEST)) for name in held[:LISTED]) + more
 
 
 def counted(count: SupportsInt, what: str) -> str:

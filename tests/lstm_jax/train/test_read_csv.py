@@ -25,6 +25,8 @@ def write(folder: Path, text: str | bytes, name: str = "a.csv") -> Path:
 SAME = {
     "comma": TEXT,
     "crlf": TEXT.replace("\n", "\r\n"),
+    "cr": TEXT.replace("\n", "\r"),
+    "bars": TEXT.replace(",", "|"),
     "blank lines": "\n" + TEXT.replace("\n", "\n\n"),
     "no last newline": TEXT.rstrip("\n"),
     "spaces": TEXT.replace(",", ", "),
@@ -106,12 +108,17 @@ BROKEN = {
     b"a,b\n": "must have rows: it has names of columns only, 'a', 'b'. Give another.",
     b"a,a,b\n1,2,3\n": "must name each column once: 'a' stands in its first line "
     "several times. Rename all but one.",
+    b"# of 2020\na,b\n1,2\n": "must have 1 field in each line, as its first has: line "
+    "2 has 2. Correct one of them.",
+    b"\x1f\x8b\x08\x00": "must be text: it is a gzip file. Unpack it.",
+    b"PK\x03\x04\x14": "must be text: it is a ZIP file or a workbook. Unpack it, or "
+    "save the table as CSV.",
     b"1,2\n3,4\n": "must begin with the names of its columns: its first line is '1', "
     "'2'. Put a line of names on top.",
     b"a,b\n1,2\n\n3\n": "must have 2 fields in each line, as its first has: line 4 has "
-    "1. Correct this line.",
+    "1. Correct one of them.",
     b'a,b\n"1",2\n3,4,5\n': "must have 2 fields in each line, as its first has: line 3 "
-    "has 3. Correct this line.",
+    "has 3. Correct one of them.",
     b"a;b\n1,5;2\n3;4.5\n": "must write all numbers one way: it has '4.5' and '1,5'. "
     "Write a point, or a comma, in all.",
     "a\n1\nä\n".encode(

@@ -234,6 +234,12 @@ def test_text_among_the_numbers_of_the_target_is_shown(count: int, text: str) ->
         _ = cut(TABLE.assign(flow=flow))
 
 
+def test_a_long_name_is_cut_in_a_sentence() -> None:
+    text = f"target='flaw' must be a column of the table: it has '{'x' * 77}...'."
+    with refused(f"windows: {text}"):
+        _ = windows(pd.DataFrame({"x" * 999: [1.0]}), target="flaw")
+
+
 def test_cures_of_text_among_numbers_work() -> None:
     table = TABLE.assign(rain=[*map(str, range(7)), "high", *["5"] * 52])
     assert cut(table, inputs=["promo"]).recipe.feature_names == ("flow", "promo")

@@ -46,7 +46,7 @@ def read_csv(
     group: str | None = None,
     encoding: str | None = None,
 ) -> Table:
-    r"""Read CSV files: fields separated by `,`, `;` or tabs, decimals with `.` or `,`.
+    r"""Read CSV files: fields separated by `,`, `;`, `|` or tabs, decimals with `.` or `,`.
 
     Several files are several groups, named by their stems, unless they have the column
     `group`. The column of groups is read as text, so that `01` stays `01`.

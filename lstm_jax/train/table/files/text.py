@@ -5,21 +5,33 @@ import io
 import re
 from collections.abc import Iterator
 
-from lstm_jax.train.table.notes import Notes, listed
+from lstm_jax.train.table.notes import Notes, counted, listed
 
 BOMS = (b"\xff\xfe", b"\xfe\xff")
-SEPARATORS = (";", "\t", ",")
+SEPARATORS = (";", "\t", "|", ",")
+PACKED = {  # how files that are no text begin, and what they are
+    b"\x1f\x8b": "a gzip file. Unpack it",
+    b"BZh": "a bzip2 file. Unpack it",
+    b"\xfd7zXZ": "an xz file. Unpack it",
+    b"PK\x03\x04": "a ZIP file or a workbook. Unpack it, or save the table as CSV",
+    b"PAR1": "a Parquet file. Save the table as CSV",
+}
 QUOTED = re.compile(r'"[^"]*"')
 
 
 def decode(notes: Notes, name: str, raw: bytes, encoding: str | None) -> str:
     """The text of a file: UTF-8, UTF-16 with its mark, or the encoding that is given.
 
+    Its lines end in newlines, whatever ends them in the file.
+
     Raises:
         ValueError: If it is no text of this encoding, with a line that shows it.
     """
     if not raw.strip():
         raise notes.wrong(f"{name!r} must hold a table: it is empty. Give another.")
+    for begin, what in PACKED.items():
+        if raw.startswith(begin):
+            raise notes.wrong(f"{name!r} must be text: it is {what}.")
     marked = raw[:2] in BOMS and encoding is None
     wanted = "utf-16" if marked else encoding or "utf-8-sig"
     try:
@@ -42,7 +54,7 @@ def decode(notes: Notes, name: str, raw: bytes, encoding: str | None) -> str:
             f"{name!r} must be text: it holds bytes of 0. Save the table as CSV, in "
             "UTF-8."
         )
-    return text
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def find_separator(text: str) -> str:
@@ -93,8 +105,8 @@ def check_shape(notes: Notes, name: str, text: str, separator: str) -> list[str]
         some = True
         if fields != len(header):
             raise notes.wrong(
-                f"{name!r} must have {len(header)} fields in each line, as its first "
-                f"has: line {number} has {fields}. Correct this line."
+                f"{name!r} must have {counted(len(header), 'field')} in each line, as "
+                f"its first has: line {number} has {fields}. Correct one of them."
             )
     if not some:
         raise notes.wrong(
