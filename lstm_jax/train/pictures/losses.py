@@ -29,7 +29,8 @@ def curve(
     Args:
         history: A row for each epoch with `step`, `loss`, and `validation` where there
             is one, as `fit` returns it.
-        baselines: The loss of each baseline, as `baseline_losses` gives it.
+        baselines: The loss of each baseline on the validation part, as
+            `baseline_losses` gives it.
         path: The PNG file.
         loss: What the losses are, for the axis.
     """
@@ -88,8 +89,11 @@ def _draw_losses(axes: Any, history: pd.DataFrame) -> list[float]:
 
 def _name_lines(axes: Any, near: Mapping[str, float], far: Mapping[str, float]) -> None:
     """A line across for each near baseline; the names of all, the far ones on top."""
+    look = {"color": BLACK, "lw": 0.8, "ls": (0, (4, 3)), "zorder": 1}
     for value in near.values():
-        _ = axes.axhline(value, color=BLACK, lw=0.8, ls=(0, (4, 3)), zorder=1)
+        _ = axes.axhline(value, **look)
+    if near or far:
+        _ = axes.plot([], [], label="baselines, validation", **look)
     axes.autoscale_view()
     to_axes = axes.transData + axes.transAxes.inverted()
     heights = {n: float(to_axes.transform((0, x))[1]) for n, x in near.items()}
