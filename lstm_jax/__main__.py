@@ -8,7 +8,10 @@ from importlib import metadata
 from lstm_jax.terminal import Program
 
 NAME = "python -m lstm_jax"
-NEEDS = {"matplotlib", "optax", "orbax", "pandas"}
+NEEDS = {
+    name: f"{name} must be installed. Use pip install 'lstm-jax[train]'."
+    for name in ("matplotlib", "optax", "orbax", "pandas")
+}
 _EXAMPLES = """examples:
   python -m lstm_jax train weather.csv --target temp_max --time date
   python -m lstm_jax train basins/*.csv --target flow --time day --horizon 0
@@ -19,13 +22,7 @@ _EXAMPLES = """examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code is 0 for done, 2 for bad use."""
-    return Program(NAME, _parser, _missing).main(arguments)
-
-
-def _missing(error: ModuleNotFoundError) -> str | None:
-    if error.name is None or error.name.partition(".")[0] not in NEEDS:
-        return None
-    return f"{error.name} must be installed. Use pip install 'lstm-jax[train]'."
+    return Program(NAME, _parser, NEEDS).main(arguments)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -9,6 +9,7 @@ from parity.cli import bench, check, convert, inspect
 from parity.cli.say import NAME
 from parity.machine import INSTALL_TORCH, versions
 
+_TORCH = f"torch must be installed: this command needs it here. Use {INSTALL_TORCH}."
 _EXAMPLES = """examples:
   python -m parity inspect checkpoint.ckpt        every LSTM in a file
   python -m parity check                          the built-in cases
@@ -20,13 +21,7 @@ _EXAMPLES = """examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit code is 0 for equal, 1 for not, 2 for bad use."""
-    return Program(NAME, _parser, _missing).main(arguments)
-
-
-def _missing(error: ModuleNotFoundError) -> str | None:
-    if error.name is None or error.name.partition(".")[0] != "torch":
-        return None
-    return f"torch must be installed: this command needs it here. Use {INSTALL_TORCH}."
+    return Program(NAME, _parser, {"torch": _TORCH}).main(arguments)
 
 
 def _parser() -> argparse.ArgumentParser:

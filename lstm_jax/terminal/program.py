@@ -3,8 +3,8 @@
 import argparse
 import shlex
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from lstm_jax.terminal.screen import READER_GONE, print_anything, say, stop_printing
 from lstm_jax.terminal.text import printable
@@ -21,13 +21,13 @@ class Program:
         name: How it is called, `python -m parity`.
         parser: Makes the parser; each command sets `run`, which takes the options and
             returns the exit code. `options.command` is the line that was given.
-        missing: The sentence for a module that is not there, or None: then the error
-            is the program's own fault.
+        needs: The sentence for each package that may not be there, by its name; of any
+            other the error is the program's own fault.
     """
 
     name: str
     parser: Callable[[], argparse.ArgumentParser]
-    missing: Callable[[ModuleNotFoundError], str | None] = lambda _: None
+    needs: Mapping[str, str] = field(default_factory=dict)
 
     def main(self, arguments: Sequence[str] | None = None) -> int:
         """Run the command line, and return its exit code; 2 is bad use."""
@@ -65,10 +65,10 @@ class Program:
         """The sentence for a library that a command needs; others are our fault."""
         if "pip install" in str(error):
             return printable(error, LONGEST)
-        sentence = self.missing(error)
-        if sentence is None:
+        package = (error.name or "").partition(".")[0]
+        if package not in self.needs:
             raise error
-        return sentence
+        return self.needs[package]
 
     def _refuse(self, sentence: str) -> int:
         say(self.name, sentence)
