@@ -17,6 +17,7 @@ _FLAGS = {
 # Those of the library by another name than the flag's.
 _OTHER = {"folder": "out", "paths": "FILE"}
 _ARGUMENT = re.compile(r"(?<![\w.'])([a-z_]+)=('[^']*'|\[[^\]]*\]|\([^)]*\)|[\w.+-]*)")
+LARGEST = 2**31 - 1  # of whole numbers: a seed has 32 bits
 _WHERE = re.compile(r"^(windows|read_csv|fit|resume|recipe\.windows|load): ")
 
 
@@ -35,6 +36,8 @@ def whole(text: str) -> int:
     """A whole number of an option."""
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} must be a whole number")
+    if int(text) > LARGEST:
+        raise argparse.ArgumentTypeError(f"{text!r} must be at most {LARGEST}")
     return int(text)
 
 

@@ -168,4 +168,3 @@ def _line(row: Row) -> str:
 
 def _is_empty(path: Path) -> bool:
     return next(path.iterdir(), None) is None
-

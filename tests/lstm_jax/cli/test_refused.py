@@ -76,6 +76,7 @@ def test_a_command_is_refused_in_one_sentence(command: str, refused: Any) -> Non
     ("flag", "said"),
     [
         ("--window x", "argument --window: 'x' must be a whole number"),
+        ("--seed 9999999999", "--seed: '9999999999' must be at most 2147483647"),
         ("--rate 0", "argument --rate: '0' must be a number above 0"),
         ("--dropout 1", "argument --dropout: '1' must be below 1"),
         ("--inputs a,,b", "argument --inputs: 'a,,b' must be names, commas between"),
@@ -144,10 +145,10 @@ def test_predictions_that_cannot_be_written_leave_those_of_before(
     assert main(f"{words} --epochs 1 --hidden-size 2".split()) == 0
     _ = Path("out.csv").write_text("old")
     with full_disk():
-        assert main("predict run good.csv --out out.csv".split()) == 2
+        assert main(["predict", "run", "good.csv", "--out", "out.csv"]) == 2
     assert Path("out.csv").read_text() == "old"
     _ = capsys.readouterr()
-    assert main("predict run good.csv --out nowhere/out.csv".split()) == 2
+    assert main(["predict", "run", "good.csv", "--out", "nowhere/out.csv"]) == 2
     assert capsys.readouterr().err == (
         "python -m lstm_jax: nowhere/out.csv: no such file or directory, says the "
         "system. Check the path, the rights and the room on the disk.\n"
@@ -159,3 +160,15 @@ def test_numbers_with_decimal_commas_are_read(refused: Any, capsys: Any) -> None
     assert main(f"{words} --epochs 1 --hidden-size 2".split()) == 0
     assert "model" in capsys.readouterr().out
     assert np.isfinite(train.load("run").history["loss"]).all()
+
+
+def test_a_library_of_the_extra_that_is_missing_is_named(
+    refused: Any, monkeypatch: Any
+) -> None:
+    def without_orbax(_: Any) -> None:
+        raise ModuleNotFoundError(name="orbax.checkpoint")
+
+    monkeypatch.setattr("lstm_jax.cli.train.read", without_orbax)
+    assert refused("train good.csv --target warm") == (
+        "orbax must be installed. Use pip install 'lstm-jax[train]'."
+    )

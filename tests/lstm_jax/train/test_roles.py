@@ -219,18 +219,18 @@ def test_a_table_that_cannot_be_read_is_refused(text: str) -> None:
         _ = cut(TABLES[text])
 
 
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [
-        (50, "flow='1,000' in row 51 must be a number: 50 of the 60 values of 'flow' "
-             "are. Leave it empty where it means a missing value."),
-        (7, "target='flow' must hold numbers: '1,000' is none, as most values. Write "
-            "numbers as 1234.5, without other signs, or leave it out."),
-    ],
-)  # fmt: skip
-def test_text_among_the_numbers_of_the_target_is_shown(count: int, text: str) -> None:
+AMONG = {
+    50: "flow='1,000' in row 51 must be a number: 50 of the 60 values of 'flow' are. "
+    "Leave it empty where it means a missing value.",
+    7: "target='flow' must hold numbers: '1,000' is none, as most values. Write "
+    "numbers as 1234.5, without other signs, or leave it out.",
+}
+
+
+@pytest.mark.parametrize("count", AMONG)
+def test_text_among_the_numbers_of_the_target_is_shown(count: int) -> None:
     flow = [*map(str, range(count)), *["1,000"] * (60 - count)]
-    with refused(f"windows: {text}"):
+    with refused(f"windows: {AMONG[count]}"):
         _ = cut(TABLE.assign(flow=flow))
 
 

@@ -47,9 +47,7 @@ def read_numbers(
     return values
 
 
-def _of_text(
-    notes: Notes, column: Any, name: str, role: str
-) -> np.ndarray | None:
+def _of_text(notes: Notes, column: Any, name: str, role: str) -> np.ndarray | None:
     """Numbers that are written as text; None where most of it is none."""
     read: Any = pd.to_numeric(column, errors="coerce")
     numbers = read.to_numpy(np.float64)
@@ -84,9 +82,10 @@ def need_numbers(notes: Notes, frame: pd.DataFrame, name: str, role: str) -> np.
     """The numbers of a column that was asked for by name."""
     values = read_numbers(notes, frame, name, role)
     if values is None:
-        held = frame[name].dropna()
-        text = pd.to_numeric(held.astype(str), errors="coerce").isna()
-        first = held[text].iloc[0] if text.any() else held.iloc[0]
+        held: Any = frame[name].dropna()
+        read: Any = pd.to_numeric(held.astype(str), errors="coerce")
+        texts = held[read.isna()]
+        first = (texts if len(texts) else held).iloc[0]
         raise notes.wrong(
             f"{role}={name!r} must hold numbers: {str(first)!r} is none, as most "
             "values. Write numbers as 1234.5, without other signs, or leave it out."

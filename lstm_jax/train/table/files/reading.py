@@ -46,7 +46,7 @@ def read_csv(
     group: str | None = None,
     encoding: str | None = None,
 ) -> Table:
-    r"""Read CSV files: fields separated by `,`, `;`, `|` or tabs, decimals with `.` or `,`.
+    r"""Read CSV files: fields between `,`, `;`, `|` or tabs, decimals with `.` or `,`.
 
     Several files are several groups, named by their stems, unless they have the column
     `group`. The column of groups is read as text, so that `01` stays `01`.
@@ -121,9 +121,7 @@ def _bytes_of(notes: Notes, path: PathLike) -> bytes:
         ) from None
 
 
-def read_text(
-    notes: Notes, name: str, text: str, group: str | None
-) -> pd.DataFrame:
+def read_text(notes: Notes, name: str, text: str, group: str | None) -> pd.DataFrame:
     """The table of a CSV text, its column of groups as text."""
     separator = find_separator(text)
     header = check_shape(notes, name, text, separator)
