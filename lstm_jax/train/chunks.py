@@ -72,9 +72,8 @@ class Streams:
         self, arrays: Sequence[np.ndarray], places: list[Place | None]
     ) -> np.ndarray:
         """Each lane's part of the arrays, `(B, chunk, ...)`, zeros past its end."""
-        first = arrays[0]
-        shape = (len(places), self.chunk, *first.shape[1:])
-        filled = np.zeros(shape, first.dtype)
+        shape = (len(places), self.chunk, *arrays[0].shape[1:])
+        filled = np.zeros(shape, np.result_type(*arrays))
         for lane, place in enumerate(places):
             if place is not None:
                 part = arrays[place.stream][place.start : place.stop]

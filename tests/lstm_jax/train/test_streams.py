@@ -116,6 +116,13 @@ def test_a_carried_state_is_learnt_from() -> None:
     assert run.history["loss"].iloc[-1] < 0.02
 
 
+def test_streams_of_several_types_keep_their_numbers() -> None:
+    whole, halves = np.zeros((2, 1), int), np.full((3, 1), 0.5)
+    (batch,) = streams([whole, halves], [whole, halves], chunk=3)
+    for array in (batch.xs, batch.ys):
+        assert_array_equal(array[1], halves)
+
+
 def stateless() -> Any:
     return fit(nnx.Linear(I, 1, rngs=nnx.Rngs(0)), streams(XS, YS, chunk=4), epochs=1)
 
