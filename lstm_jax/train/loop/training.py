@@ -254,7 +254,8 @@ class Training:
 
     def _kept(self) -> dict[str, Any]:
         numbers = self.standing.numbers()
-        return {"run": self.moving, "best": self.standing.arrays, "numbers": numbers}
+        best, frozen = self.standing.arrays, self.frozen
+        return {"run": self.moving, "frozen": frozen, "best": best, "numbers": numbers}
 
     def _keep(self, folder: Folder) -> None:
         folder.keep(self.standing.step, checkpoints.flatten(self._kept()))
@@ -267,7 +268,7 @@ class Training:
         step, named = found
         where = str(folder.checkpoints / str(step))
         kept = checkpoints.refill(where, self._kept(), named)
-        self.moving = kept["run"]
+        self.moving, self.frozen = kept["run"], kept["frozen"]
         self.standing.arrays = kept["best"]
         self.standing.set_numbers(kept["numbers"])
         if self.standing.best_epoch:

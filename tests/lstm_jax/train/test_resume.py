@@ -124,6 +124,16 @@ def test_a_run_that_was_killed_between_two_files_is_made_whole(
         assert files_of(folder) == files_of(whole[0])
 
 
+def test_what_is_not_trained_is_that_of_the_run(
+    whole: tuple[Path, Run], tmp_path: Path
+) -> None:
+    """Also where `fit` is given a model with other weights to go on with."""
+    stopped(tmp_path / "run", 7)
+    options = OPTIONS | {"folder": tmp_path / "run", "resume": True}
+    run = fit(model(seed=1), TRAIN, **options)
+    assert_equal(run.model.params(), whole[1].model.params())
+
+
 def test_a_finished_run_says_so(whole: tuple[Path, Run]) -> None:
     before = files_of(whole[0])
     run = resume(whole[0], TRAIN, validation=VALID, fingerprint="a name")
