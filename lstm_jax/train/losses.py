@@ -167,7 +167,7 @@ def sum_losses(loss: Loss, predictions: Array, batch: Batch) -> Sums:
         weights = weights * within.reshape(*within.shape, *(1,) * (ys.ndim - 2))
     weights = jnp.broadcast_to(weights, ys.shape)
     known = weights != 0
-    losses = loss(predictions, jnp.where(known, ys, 0))
+    losses = loss(predictions, jnp.where(known, ys, _any_of(ys, known)))
     if losses.shape != ys.shape:
         raise ValueError(
             f"fit: the losses' shape {losses.shape} must be {ys.shape}, the shape of "
@@ -175,3 +175,8 @@ def sum_losses(loss: Loss, predictions: Array, batch: Batch) -> Sums:
         )
     losses = jnp.where(known, losses, 0) * weights
     return Sums(losses.sum(dtype=jnp.float32), weights.sum(dtype=jnp.float32))
+
+
+def _any_of(ys: Array, known: Array) -> Array:
+    """A target that is known, for which every loss is defined; 0 where none is."""
+    return jnp.append(ys, 0)[jnp.argmax(jnp.append(known, True))]

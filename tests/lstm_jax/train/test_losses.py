@@ -73,6 +73,21 @@ def test_what_has_no_weight_changes_nothing(loss: Loss, predictions: Any) -> Non
     assert (np.asarray(one[1]).reshape(B, O, -1)[0, 1] == 0).all()
 
 
+def test_a_loss_that_is_not_defined_everywhere_is_asked_for_known_ones() -> None:
+    """The logarithm of a target that is not known is never taken."""
+    weights = np.ones((B, O), np.float32)
+    weights[[0, 3], [0, 1]] = 0
+    spoilt = np.where(weights == 0, np.nan, np.exp(YS))
+
+    def logarithmic(p: Any, y: Any) -> Any:
+        return (p - jnp.log(y)) ** 2
+
+    one = batch(spoilt, weights)
+    found = jax.grad(lambda p: mean(logarithmic, p, one))(PREDICTIONS)
+    expected = 2 * weights * (PREDICTIONS - YS) / weights.sum()
+    assert_close(found, expected)
+
+
 def test_a_batch_without_known_targets_costs_nothing() -> None:
     none = batch(np.full((B, O), np.nan), np.zeros((B, O)))
     found = jax.value_and_grad(lambda p: mean(squared_error, p, none))(PREDICTIONS)
