@@ -217,7 +217,9 @@ def _run(training: Training, place: Folder | None, progress: bool) -> Run:
         finally:
             shown.say(said)
     history = pd.DataFrame(training.rows, columns=COLUMNS)
-    return Run(training.best(), history, place and place.path, tuple(said))
+    model = training.best()
+    model.eval()
+    return Run(model, history, place and place.path, tuple(said))
 
 
 def resume(

@@ -23,7 +23,7 @@ class Run:
 
     Attributes:
         model: The model with the best weights by validation; without a validation,
-            with the last.
+            with the last. It drops nothing.
         history: A row for each epoch: the steps so far, the mean loss over its steps,
             the validation loss after it, the rate of its last step, its seconds.
         folder: Where the run is kept; None where nothing was written.

@@ -13,7 +13,7 @@ from numpy.testing import assert_array_equal
 from lstm_jax import LSTMModel
 from lstm_jax.train import Arrays, fit, pinball
 from tests.given.inputs import assert_equal
-from tests.given.training import RUN, TRAIN, VALID, I, Line, model, samples, trained
+from tests.given.training import RUN, TRAIN, VALID, H, I, Line, model, samples, trained
 
 pytestmark = pytest.mark.usefixtures("unoptimised")
 
@@ -225,6 +225,18 @@ def test_another_module_is_trained_with_what_else_it_holds() -> None:
     run.model.eval()
     found = float(((run.model(VALID.xs) - VALID.ys) ** 2).mean())
     np.testing.assert_allclose(run.history["validation"].min(), found, rtol=3e-7)
+
+
+def test_the_result_drops_nothing_and_is_trained_further_with_dropout() -> None:
+    given = LSTMModel(I, H, 1, 2, dropout=0.5, rngs=nnx.Rngs(0))
+    run = fit(given, TRAIN, epochs=1)
+    exact = given.lstm.deterministic, run.model(TRAIN.xs, deterministic=True)
+    assert exact[0] is False
+    assert_array_equal(run.model(TRAIN.xs), exact[1])
+    small = fit(Small(nnx.Rngs(0)), TRAIN, epochs=1).model
+    assert_array_equal(small(TRAIN.xs), small(TRAIN.xs))
+    one, other = (fit(run.model, TRAIN, epochs=1, seed=s, batch=23) for s in (0, 1))
+    assert (one.history["loss"] != other.history["loss"]).all()
 
 
 def test_batches_of_another_loader_are_read_anew_at_each_pass() -> None:
