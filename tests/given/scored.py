@@ -91,6 +91,11 @@ class Hand:
 
         return self._at(whence)
 
+    def by_row(self) -> "Hand":
+        reach = range(1 - self.plan.window, self.plan.horizon + 1)
+        held = {(group, row + k) for group, row in self.ends for k in reach}
+        return Hand(self.plan._replace(window=1, horizon=0), tuple(sorted(held)))
+
     def unscaled(self, outputs: np.ndarray) -> np.ndarray:
         sizes = len(self), len(self._steps()), self._targets()
         held = outputs.astype(np.float64).reshape(*sizes, *outputs.shape[2:])

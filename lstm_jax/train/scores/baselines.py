@@ -147,7 +147,8 @@ def compare_periods(valid: Scored, periods: list[int]) -> list[int]:
 
 def _mean(train: Scored) -> Baseline:
     """The mean of the group where training has seen it, else the one over all."""
-    truth, groups = train.truth()[:, 0], train.groups
+    rows = train.by_row()
+    truth, groups = rows.truth()[:, 0], rows.groups
     over_all = _mean_of(truth)
     means = {name: _mean_of(truth[groups == name]) for name in set(groups.tolist())}
 

@@ -165,14 +165,15 @@ def naive_errors(train: Scored, groups: np.ndarray, period: int) -> np.ndarray:
         Of one step ahead, `(n, targets)` for the groups of n windows; NaN for a group
         without a training part.
     """
-    own, truth, past = train.groups, train.truth()[:, 0], train.past(period)[:, 0]
+    rows = train.by_row()
+    own, truth, past = rows.groups, rows.truth()[:, 0], rows.past(period)[:, 0]
     found = np.full((len(groups), truth.shape[1]), np.nan)
     for name in set(groups.tolist()):
-        mine, rows = own == name, groups == name
+        mine, windows = own == name, groups == name
         for target in range(truth.shape[1]):
             p, y = past[mine, target], truth[mine, target]
             known = ~np.isnan(p)
-            found[rows, target] = metrics.mae(p[known], y[known])
+            found[windows, target] = metrics.mae(p[known], y[known])
     return found
 
 

@@ -41,6 +41,14 @@ class Scored(Rows, Protocol):
         """The targets whole periods before each predicted step, shape of `truth`."""
         ...
 
+    def by_row(self) -> "Scored":
+        """Each row that these windows read or predict, once, with its own target.
+
+        Returns:
+            Windows of one row each, at horizon 0.
+        """
+        ...
+
     def unscaled(self, outputs: np.ndarray) -> np.ndarray:
         """A model's outputs, `(n, O)` or `(n, O, Q)`, in the targets' own units.
 

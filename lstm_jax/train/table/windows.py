@@ -151,6 +151,19 @@ class Windows:
         back = period * np.maximum(-(-steps // period), 1)
         return self._targets_at(self.ends, steps - back)
 
+    def by_row(self) -> "Windows":
+        """Each row that these windows read or predict, once, with its own target.
+
+        Returns:
+            Windows of one row each, at horizon 0.
+        """
+        source, count = self.source, len(self.source.targets)
+        begin = np.bincount(self.ends - source.window + 1, minlength=count)
+        after = np.minimum(self.ends + source.horizon, source.segments.last[self.ends])
+        end = np.bincount(after + 1, minlength=count)[:count]
+        rows = np.flatnonzero(np.cumsum(begin - end))
+        return Windows(source._replace(window=1, horizon=0), rows)
+
     def unscaled(self, outputs: np.ndarray) -> np.ndarray:
         """A model's outputs in the unit of the targets.
 

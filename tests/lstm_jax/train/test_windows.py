@@ -207,6 +207,21 @@ def test_past_is_whole_periods_back() -> None:
     np.testing.assert_array_equal(first, [np.nan, np.nan, flow[0], flow[1]])
 
 
+@pytest.mark.parametrize("horizon", [0, 1, 3])
+def test_by_row_every_row_of_training_comes_once(horizon: int) -> None:
+    """Whatever the window and the horizon: also those before the first window's end."""
+    table = one_series().drop(index=20)
+    asked: Any = {"target": "flow", "inputs": ["rain"], "time": "day", "window": 5}
+    made = windows(table, **asked, horizon=horizon)
+    rows, first = made.train.by_row(), made.valid.times_ahead().min()
+    training = table[table.day < first]
+    np.testing.assert_array_equal(rows.times, training.day.to_numpy())
+    np.testing.assert_array_equal(rows.truth()[:, 0, 0], training.flow)
+    before = dict(zip(rows.times, rows.past(1)[:, 0, 0], strict=True))
+    assert np.isnan(before[np.datetime64(table.day[21], "us")])  # behind the hole
+    assert before[np.datetime64(table.day[3], "us")] == table.flow[2]
+
+
 def test_past_does_not_cross_a_hole() -> None:
     table = one_series().drop(index=20)
     made = windows(table, target="flow", inputs=[], time="day", window=3)
