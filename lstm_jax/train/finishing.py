@@ -7,13 +7,14 @@ from typing import Any
 
 from lstm_jax.train import pictures
 from lstm_jax.train.losses import squared_error
-from lstm_jax.train.predicting import predict
-from lstm_jax.train.run import Run
+from lstm_jax.train.predicting import asked_of, outputs_of, predict
+from lstm_jax.train.run import Run, levels_of
 from lstm_jax.train.saved.folder import Folder
 from lstm_jax.train.scores import (
     Baseline,
     Scores,
     baseline_losses,
+    check_quantiles,
     fit_baselines,
     score,
 )
@@ -23,8 +24,22 @@ SCORES, GROUPS = "scores.json", "groups.csv"
 CURVE, PREDICTION = "curve.png", "prediction.png"
 
 
+def refuse_unscored(data: Any, loss: Any) -> None:
+    """Refuse quantiles that cannot be scored, before a table is trained on."""
+    if isinstance(data, Dataset):
+        check_quantiles("fit", levels_of(loss))
+
+
 def finish(run: Run, dataset: Dataset, loss: Any, place: Folder | None) -> Run:
     """The run with its scores on the test part; with a folder, written and drawn."""
+    made = outputs_of(run.model, dataset.test)
+    asked = asked_of(dataset.recipe, run.quantiles)
+    if made != asked:
+        sentence = (
+            f"There are no scores: the model's outputs are {made}, and the table asks "
+            f"for {asked}. Use run.model."
+        )
+        return replace(run, said=(*run.said, sentence))
     baselines = fit_baselines(dataset)
     predicted = predict(run.model, dataset.test, run.quantiles)
     levels = run.quantiles

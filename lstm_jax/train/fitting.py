@@ -10,7 +10,7 @@ import pandas as pd
 from flax import nnx
 
 from lstm_jax.model import LSTMModel
-from lstm_jax.train.finishing import finish
+from lstm_jax.train.finishing import finish, refuse_unscored
 from lstm_jax.train.loop.program import split
 from lstm_jax.train.loop.progress import Reporter
 from lstm_jax.train.loop.signals import Signals
@@ -116,6 +116,7 @@ def fit(
     learning = Learning(loss, optimizer, rate, clip, trainable)
     ends = Ends(epochs, steps, patience, minutes)
     check_options({"batch": batch, "seed": seed}, learning, ends)
+    refuse_unscored(data, loss)
     recipe = getattr(data, "recipe", None)
     keeping = Keeping(folder, resume, fingerprint, section, recipe)
     reads = _read(data, validation, batch, seed)

@@ -98,6 +98,24 @@ def _program(graph: Any) -> Any:
     return jax.jit(run)
 
 
+def outputs_of(model: Any, rows: Rows) -> str:
+    """The shape of a model's outputs for n samples, in words."""
+    graph, state = nnx.split(model)
+    batch = rows.take(np.arange(1))
+    made = jax.eval_shape(_program(graph), state, batch.xs, batch.lengths)
+    shape = getattr(made, "shape", None)
+    return "several" if shape is None else _shown(shape[1:])
+
+
+def asked_of(recipe: Recipe, quantiles: Sequence[float]) -> str:
+    """The shape of the outputs that windows of this recipe ask of a model, in words."""
+    return _shown((len(recipe.output_names) * max(len(quantiles), 1),))
+
+
+def _shown(shape: Sequence[int]) -> str:
+    return f"({', '.join(['n', *map(str, shape)])})"
+
+
 def predict(model: Any, windows: Windows, quantiles: Sequence[float] = ()) -> Any:
     """Predictions for every window, in the targets' own units.
 

@@ -29,7 +29,8 @@ class Run:
         folder: Where the run is kept; None where nothing was written.
         said: What there was to say, in sentences.
         scores: What the model is worth on the test part of a table; None for other
-            samples, and for a run that `load` read: its folder holds scores.json.
+            samples, for a model of other outputs than the table asks for, and for a
+            run that `load` read: its folder holds scores.json.
         recipe: How a table becomes windows; None for other samples.
         quantiles: Levels of the predictions; none where there is one for each target.
     """

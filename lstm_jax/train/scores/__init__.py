@@ -5,4 +5,8 @@ from lstm_jax.train.scores.baselines import (
     baseline_losses as baseline_losses,
     fit_baselines as fit_baselines,
 )
-from lstm_jax.train.scores.table import Scores as Scores, score as score
+from lstm_jax.train.scores.table import (
+    Scores as Scores,
+    check_quantiles as check_quantiles,
+    score as score,
+)

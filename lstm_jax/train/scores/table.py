@@ -123,7 +123,7 @@ def score(
     levels = tuple(map(float, quantiles))
     windows = _part(dataset, part)
     truth, bands = windows.truth(), predicted.astype(np.float64)
-    _check_quantiles(levels)
+    check_quantiles("score", levels)
     _check_shapes(truth.shape, bands.shape, levels)
     if baselines is None:
         baselines = fit_baselines(dataset)
@@ -154,12 +154,13 @@ def _part(dataset: Parted, part: str) -> Scored:
     return windows
 
 
-def _check_quantiles(levels: tuple[float, ...]) -> None:
+def check_quantiles(where: str, levels: tuple[float, ...]) -> None:
+    """Refuse levels that do not grow or lack the median."""
     inside = all(0 < level < 1 for level in levels)
     growing = inside and list(levels) == sorted(set(levels))
     if levels and (not growing or 0.5 not in levels):
         raise ValueError(
-            f"score: quantiles={levels} must grow from above 0 to below 1 and hold "
+            f"{where}: quantiles={levels} must grow from above 0 to below 1 and hold "
             "0.5: the median is what is scored. Use quantiles=(0.1, 0.5, 0.9)."
         )
 

@@ -173,10 +173,14 @@ class Windows:
         Returns:
             float64 `(n, horizon', targets)` or `(n, horizon', targets, Q)`: the last
             known value plus the scaled change, or the mean plus the scaled level.
+
+        Raises:
+            ValueError: If the shape is another.
         """
         source = self.source
         sizes = (len(self), len(self._steps), source.targets.shape[1])
         held = np.asarray(outputs, np.float64)
+        _check_outputs(held.shape, sizes[0], sizes[1] * sizes[2])
         quantiles = held.shape[2:]
         held = held.reshape(*sizes, *quantiles)
         more = (1,) * len(quantiles)
@@ -200,3 +204,13 @@ class Windows:
         there &= places <= segments.last[ends, None]
         held = targets[np.clip(places, 0, len(targets) - 1)]
         return np.where(there[..., None], held, np.nan)
+
+
+def _check_outputs(shape: tuple[int, ...], count: int, wide: int) -> None:
+    if shape[:2] != (count, wide) or len(shape) > 3:
+        raise ValueError(
+            f"unscaled: outputs.shape={shape} must be ({count}, {wide}), or "
+            f"({count}, {wide}, Q) with quantiles: windows, and steps ahead times "
+            f"targets. Give the outputs of a model of output_size={wide} for all "
+            "windows."
+        )
