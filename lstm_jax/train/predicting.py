@@ -71,7 +71,7 @@ def model_for(
 
 
 def run_model(model: Any, rows: Rows) -> np.ndarray:
-    """The model's outputs for every sample, `(n, ...)`.
+    """The model's outputs for every sample, `(n, ...)`, at least one.
 
     Samples go through the model `BATCH` at a time, the last ones with others beside
     them, so that the outputs of a sample do not depend on how many there are.
@@ -82,8 +82,6 @@ def run_model(model: Any, rows: Rows) -> np.ndarray:
         some = numbers[start : start + BATCH]
         batch = rows.take(np.resize(some, BATCH))
         made.append(np.asarray(program(state, batch.xs, batch.lengths))[: len(some)])
-    if not made:
-        return np.zeros((0, model.output_size), np.float32)
     return np.concatenate(made)
 
 
@@ -128,6 +126,9 @@ def predict(model: Any, windows: Windows, quantiles: Sequence[float] = ()) -> An
         float64 `(n, horizon', targets)`, or `(n, horizon', targets, Q)`; horizon' is
         the horizon, or 1 where it is 0.
     """
+    if not len(windows):
+        shape = windows.truth().shape
+        return np.zeros((*shape, len(quantiles)) if quantiles else shape)
     outputs = run_model(model, windows)
     if quantiles:
         outputs = outputs.reshape(len(outputs), -1, len(quantiles))

@@ -84,3 +84,17 @@ def test_quantiles_that_no_score_takes_are_refused_before_training(
         (lambda: fit(given, made, loss=loss, folder=folder), ValueError, text)
     )
     assert not folder.exists()
+
+
+def test_a_module_of_any_kind_predicts_nothing_from_too_few_rows(made: Dataset) -> None:
+    run = fit(Last(len(made.recipe.feature_names)), made, epochs=1)
+    assert len(run.predict(one_series().head(3))) == 0
+    assert len(run.predict(one_series().head(4))) == 2
+
+
+class Last(nnx.Module):
+    def __init__(self, features: int) -> None:
+        self.head = nnx.Linear(features, 2, rngs=nnx.Rngs(0))
+
+    def __call__(self, xs: Any) -> Any:
+        return self.head(xs[:, -1])
