@@ -48,6 +48,12 @@ class Learning:
                     "rate falls to 0 over the steps. Use steps=1000, or an `optimizer`."
                 )
             optimizer = make_optimizer(self.rate, steps)
+        if not hasattr(optimizer, "init"):
+            kind = type(optimizer).__name__
+            raise TypeError(
+                f"fit: optimizer must be one of optax, not {kind}: it has no `init`. "
+                "Use optimizer=optax.adam(1e-3)."
+            )
         return Program(network, read_loss(self.loss), clipped(optimizer, self.clip))
 
 

@@ -87,6 +87,11 @@ class Network:
 
 def split(model: nnx.Module) -> tuple[Network, dict[str, Array], Any]:
     """The static half of a model, copies of its parameters, and what else it holds."""
+    if not isinstance(model, nnx.Module):
+        kind = type(model).__name__
+        raise TypeError(
+            f"fit: model must be a flax.nnx.Module, not {kind}. Use an LSTMModel."
+        )
     graph, state, others = nnx.split(model, nnx.Param, ...)
     paths, structure = jax.tree_util.tree_flatten_with_path(state)
     params = {_name(path): jnp.copy(leaf) for path, leaf in paths}

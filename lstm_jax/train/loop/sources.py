@@ -49,6 +49,7 @@ class Iterated:
     """Batches as an iterable gives them, the same at each pass."""
 
     batches: Iterable[Batch]
+    name: str = "data"
 
     @property
     def steps(self) -> int | None:
@@ -60,6 +61,7 @@ class Iterated:
         """The batches of a pass; those smaller than its first are filled up to it."""
         size = 0
         for within, batch in enumerate(self.batches):
+            _refuse_other(self.name, batch)
             rows = len(batch.xs)
             size = size or rows
             if within >= first:
@@ -94,6 +96,8 @@ def read_source(name: str, given: Any, batch: int, seed: int | None) -> Source:
     """The batches of what the caller gave as `name`."""
     if isinstance(given, tuple | list) and given and not isinstance(given[0], tuple):
         given = _arrays(name, given)
+    if type(given) is Arrays:
+        given = _arrays(name, list(vars(given).values()))
     readable = _is_rows(given) or hasattr(given, "__iter__")
     if isinstance(given, _ALONE) or not readable:
         raise TypeError(
@@ -112,7 +116,16 @@ def read_source(name: str, given: Any, batch: int, seed: int | None) -> Source:
             f"fit: {name} must give its batches anew at each pass: an iterator is used "
             "up after one. Use a list, or a class with __iter__."
         )
-    return Iterated(given)
+    return Iterated(given, name)
+
+
+def _refuse_other(name: str, batch: Any) -> None:
+    if not isinstance(batch, Batch):
+        raise TypeError(
+            f"fit: {name} must give batches, each a Batch: it gives a "
+            f"{type(batch).__name__}. Use {name}=[Batch(xs, ys), ...], or arrays "
+            f"{name}=(xs, ys)."
+        )
 
 
 def _is_rows(given: Any) -> bool:
@@ -127,12 +140,23 @@ def _arrays(name: str, given: Any) -> Arrays:
             f"fit: {name} must be (xs, ys), (xs, ys, weights) or (xs, ys, weights, "
             f"lengths): it has {len(arrays)} parts. Use {name}=(xs, ys)."
         )
-    if len({size for size in sizes if size is not None}) > 1:
+    sizes = [size for size in sizes if size is not None]
+    if len(set(sizes)) > 1:
         raise ValueError(
             f"fit: {name} must have as many samples in each array: their first axes "
             f"are {sizes}. Give each sequence of xs its row of ys."
         )
-    return Arrays(*arrays)
+    made = Arrays(*arrays)
+    _refuse_negative(name, made.weights)
+    return made
+
+
+def _refuse_negative(name: str, weights: Any) -> None:
+    if weights is not None and (weights < 0).any():
+        raise ValueError(
+            f"fit: {name} must have weights of 0 or more: its least is "
+            f"{weights.min()}. Use 0 for targets to leave out."
+        )
 
 
 def fingerprint_of(*sources: Source | None) -> str | None:

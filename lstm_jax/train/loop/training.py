@@ -145,8 +145,8 @@ class Training:
         if not np.isfinite(loss):
             raise DivergedError(
                 f"fit: the loss of step {step} must be a number, not {loss}: the run "
-                "ends there. Use a smaller `rate` or `clip`, and inputs of about unit "
-                "size without NaN."
+                "ends there. Use a smaller `rate` or `clip`, inputs of about unit size "
+                "without NaN, and weight 0 for targets that are not known."
             )
         self.standing.add(loss, weight)
         if report:
@@ -236,7 +236,8 @@ class Training:
             raise DivergedError(
                 f"fit: the validation loss after step {self.standing.step} must be a "
                 f"number, not {loss}: the run ends there. Use a smaller `rate` or "
-                "`clip`, and inputs of about unit size without NaN."
+                "`clip`, inputs of about unit size without NaN, and weight 0 for "
+                "targets that are not known."
             )
         return float(loss / weight)
 

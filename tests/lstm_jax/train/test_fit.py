@@ -163,8 +163,8 @@ def test_a_loss_that_is_no_number_ends_the_run_with_the_best_so_far() -> None:
     assert len(run.said) == 1
     assert run.said[0].startswith("fit: the loss of step 9 must be a number, not ")
     assert run.said[0].endswith(
-        ": the run ends there. Use a smaller `rate` or `clip`, and inputs of about "
-        "unit size without NaN."
+        ": the run ends there. Use a smaller `rate` or `clip`, inputs of about unit "
+        "size without NaN, and weight 0 for targets that are not known."
     )
     assert run.history["step"].tolist() == [5]
     once = fit(Line(), TRAIN, **(RUN | {"rate": rates, "clip": None, "steps": 5}))

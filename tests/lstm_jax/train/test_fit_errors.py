@@ -78,6 +78,59 @@ ROWS = [
         "data must be arrays, rows or batches, not int. Use data=(xs, ys).",
     ),
     (
+        given([(XS, YS), (XS, YS)]),
+        TypeError,
+        (
+            "data must give batches, each a Batch: it gives a tuple. Use "
+            "data=[Batch(xs, ys), ...], or arrays data=(xs, ys)."
+        ),
+    ),
+    (
+        given({"xs": XS, "ys": YS}),
+        TypeError,
+        (
+            "data must give batches, each a Batch: it gives a str. Use "
+            "data=[Batch(xs, ys), ...], or arrays data=(xs, ys)."
+        ),
+    ),
+    (
+        given((XS, YS, -np.ones(23))),
+        ValueError,
+        (
+            "data must have weights of 0 or more: its least is -1.0. Use 0 for targets "
+            "to leave out."
+        ),
+    ),
+    (
+        given(TRAIN, validation=Arrays(XS, YS[:5])),
+        ValueError,
+        (
+            "validation must have as many samples in each array: their first axes are "
+            "[23, 5]. Give each sequence of xs its row of ys."
+        ),
+    ),
+    (
+        lambda: fit("model", TRAIN),  # pyright: ignore[reportArgumentType]
+        TypeError,
+        "model must be a flax.nnx.Module, not str. Use an LSTMModel.",
+    ),
+    (
+        given(TRAIN, optimizer=optax.adam),
+        TypeError,
+        (
+            "optimizer must be one of optax, not function: it has no `init`. Use "
+            "optimizer=optax.adam(1e-3)."
+        ),
+    ),
+    (
+        given(TRAIN, optimizer="adam"),
+        TypeError,
+        (
+            "optimizer must be one of optax, not str: it has no `init`. Use "
+            "optimizer=optax.adam(1e-3)."
+        ),
+    ),
+    (
         given(XS),
         TypeError,
         "data must be arrays, rows or batches, not ndarray. Use data=(xs, ys).",
@@ -151,8 +204,8 @@ ROWS = [
         ValueError,
         (
             "the loss of step 1 must be a number, not nan: the run ends there. "
-            "Use a smaller `rate` or `clip`, and inputs of about unit size "
-            "without NaN."
+            "Use a smaller `rate` or `clip`, inputs of about unit size without "
+            "NaN, and weight 0 for targets that are not known."
         ),
     ),
     (
@@ -160,8 +213,8 @@ ROWS = [
         ValueError,
         (
             "the validation loss after step 5 must be a number, not nan: the run "
-            "ends there. Use a smaller `rate` or `clip`, and inputs of about unit"
-            " size without NaN."
+            "ends there. Use a smaller `rate` or `clip`, inputs of about unit size "
+            "without NaN, and weight 0 for targets that are not known."
         ),
     ),
 ]
