@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Shaped
@@ -158,11 +159,12 @@ LOSSES: dict[str, Loss] = {
 }
 
 
-def sum_losses(loss: Loss, predictions: Array, batch: Batch) -> Sums:
+def sum_losses(loss: Loss, predictions: Any, batch: Batch) -> Sums:
     """The weighted losses of a batch; what has weight 0 is never looked at."""
     ys, weights = jnp.asarray(batch.ys), jnp.asarray(batch.weights)
     weights = weights.reshape(weights.shape + (1,) * (ys.ndim - weights.ndim))
-    if batch.lengths is not None and predictions.ndim > 2:
+    heads = jax.tree.leaves(predictions)
+    if batch.lengths is not None and max(head.ndim for head in heads) > 2:
         within = jnp.arange(ys.shape[1]) < batch.lengths[:, None]
         weights = weights * within.reshape(*within.shape, *(1,) * (ys.ndim - 2))
     weights = jnp.broadcast_to(weights, ys.shape)
@@ -174,7 +176,8 @@ def sum_losses(loss: Loss, predictions: Array, batch: Batch) -> Sums:
             "`ys`: `loss` gives one number for each target. Take no mean in it."
         )
     losses = jnp.where(known, losses, 0) * weights
-    return Sums(losses.sum(dtype=jnp.float32), weights.sum(dtype=jnp.float32))
+    dtype = jnp.promote_types(losses.dtype, jnp.float32)
+    return Sums(losses.sum(dtype=dtype), weights.sum(dtype=dtype))
 
 
 def _any_of(ys: Array, known: Array) -> Array:

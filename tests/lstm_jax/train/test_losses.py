@@ -33,11 +33,11 @@ def mean(loss: Loss, predictions: Any, one: Batch) -> Any:
     return sum_losses(loss, jnp.asarray(predictions), one).mean()
 
 
-def assert_close(actual: Any, exact: Any) -> None:
+def assert_close(actual: Any, exact: Any, dtype: str = "float32") -> None:
     exact = np.atleast_1d(np.asarray(exact, np.float64))
     true = tolerance.Exact(exact, np.zeros(1), steps=False)
-    far = tolerance.distance(np.atleast_1d(actual), true, "float32")
-    assert far.error <= tolerance.budget("float32"), far
+    far = tolerance.distance(np.atleast_1d(actual), true, dtype)
+    assert far.error <= tolerance.budget(dtype), far
 
 
 def test_the_mean_is_over_known_targets() -> None:
@@ -118,6 +118,28 @@ def test_a_class_that_is_none_costs_nan_where_it_counts(stranger: int) -> None:
     assert np.isnan(mean(cross_entropy, LOGITS, batch(ys, weights)))
     weights[0, 2] = 0
     assert np.isfinite(mean(cross_entropy, LOGITS, batch(ys, weights)))
+
+
+def test_a_loss_in_float64_has_gradients_in_float64() -> None:
+    weights = DRAWN.random((B, O))
+    with jax.enable_x64(True):
+        one = batch(YS.astype(np.float64), weights)
+        found = jax.grad(lambda p: mean(squared_error, p, one))(
+            PREDICTIONS.astype(np.float64)
+        )
+    exact = 2 * weights * (PREDICTIONS.astype(np.float64) - YS) / weights.sum()
+    assert_close(found, exact, "float64")
+
+
+def test_heads_do_not_count_past_a_length() -> None:
+    def loss(p: Any, y: Any) -> Any:
+        return (p["mean"] - y) ** 2
+
+    ys = DRAWN.normal(size=(B, T, 1)).astype(np.float32)
+    one = batch(ys, np.ones(B, np.float32), LENGTHS)
+    two = sum_losses(squared_error, jnp.zeros((B, T, 1)), one)
+    heads: Any = {"mean": jnp.zeros((B, T, 1))}
+    assert_array_equal(sum_losses(loss, heads, one), two)
 
 
 def test_steps_past_a_length_do_not_count() -> None:
