@@ -63,13 +63,15 @@ def fit(
             as it is.
         data: Samples to train on: arrays `(xs, ys)`, `(xs, ys, weights)` or `(xs, ys,
             weights, lengths)`; `Rows`; batches, each a `Batch`, that are there anew at
-            each pass, such as a list, a Grain loader or `streams(...)`; or an object
-            with `train`, `valid` and `recipe`, as `windows` returns.
+            each pass, such as a list, a Grain loader or `streams(...)` (for a model
+            with `with_state` and `initial_state`, as `LSTMModel`); or an object with
+            `train`, `valid` and `recipe`, as `windows` returns.
         validation: Samples, given likewise: their loss after each epoch chooses the
             weights. None means `data.valid`, or no validation where there is none.
         loss: "squared_error", `pinball(...)`, "cross_entropy", or a function of
             predictions and targets that returns the loss of each target.
-        optimizer: Any of optax. None means Adam.
+        optimizer: Any of optax that asks for the gradients, the parameters and the
+            loss (`value`) at most. None means Adam.
         rate: Adam's rate at the start, which falls to 0 along a cosine over the planned
             steps; or a schedule of optax. Not used with an `optimizer`.
         clip: The largest global norm of the gradients; None means any.

@@ -52,7 +52,7 @@ class Network:
         carry: Any,
         batch: Batch,
         key: Any,
-    ) -> tuple[Array, Any, Any]:
+    ) -> tuple[Any, Any, Any]:
         """Predictions, what else the model holds after, and the carried state.
 
         Dropout acts where there is a key.
@@ -144,7 +144,8 @@ def _step(
         return sums.mean(), (sums, *run[1:])
 
     gradients, (sums, others, carry) = jax.grad(objective, has_aux=True)(before)
-    updates, state = program.optimizer.update(gradients, state, before)
+    update = optax.with_extra_args_support(program.optimizer).update
+    updates, state = update(gradients, state, before, value=sums.mean())
     params: Any = optax.apply_updates(before, updates)
     return Moving(params, state, others, carry, step + 1), sums
 

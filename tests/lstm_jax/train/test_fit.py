@@ -239,6 +239,14 @@ def test_the_result_drops_nothing_and_is_trained_further_with_dropout() -> None:
     assert (one.history["loss"] != other.history["loss"]).all()
 
 
+def test_an_optimizer_is_told_the_loss() -> None:
+    plateau = optax.contrib.reduce_on_plateau(patience=1, factor=0.5, cooldown=0)
+    still = optax.chain(optax.sgd(0.0), plateau)
+    assert fit(Line(), TRAIN, optimizer=still, epochs=2).history["step"].iloc[-1] == 2
+    polyak = fit(Line(), TRAIN, optimizer=optax.polyak_sgd(), epochs=9)
+    assert polyak.history["loss"].iloc[-1] < 0.5 * polyak.history["loss"].iloc[0]
+
+
 def test_batches_of_another_loader_are_read_anew_at_each_pass() -> None:
     batches = [TRAIN.take(np.arange(k, min(k + 5, 23))) for k in range(0, 23, 5)]
     one = fit(Line(), batches, **RUN)
