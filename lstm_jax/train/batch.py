@@ -27,6 +27,11 @@ class Batch(NamedTuple):
     reset: np.ndarray | None = None
 
 
+def bytes_of(array: np.ndarray) -> np.ndarray:
+    """The bytes of an array of any type, half precision of JAX among them."""
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+
+
 @runtime_checkable
 class Rows(Protocol):
     """Samples that batches are taken of: arrays in memory, windows of series."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lstm_jax.train.batch import Batch
+from lstm_jax.train.batch import Batch, bytes_of
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Streams:
         digest = hashlib.sha256(str((self.chunk, self.lanes)).encode())
         for array in (*self.xs, *self.ys, *(self.weights or ())):
             digest.update(f"{array.dtype} {array.shape}".encode())
-            digest.update(np.ascontiguousarray(array).data)
+            digest.update(bytes_of(array))
         return digest.hexdigest()
 
     def _batch(self, places: list[Place | None]) -> Batch:

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pandas as pd
 
-from lstm_jax.train.batch import Arrays, Batch
+from lstm_jax.train.batch import Arrays, Batch, bytes_of
 from lstm_jax.train.order import rows_of_step, steps_of_epoch
 
 # They have `take` and a length, too, and are no samples with targets.
@@ -178,4 +178,4 @@ def fingerprint_of(*sources: Source | None) -> str | None:
 def _add(digest: Any, name: str, array: np.ndarray | None) -> None:
     if array is not None:
         digest.update(f"{name} {array.dtype} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).data)
+        digest.update(bytes_of(array))

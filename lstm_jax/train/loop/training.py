@@ -92,7 +92,9 @@ class Training:
             )
         if first.reset is None:
             return None
-        if not hasattr(self.model, "with_state") or self.model.spec.bidirectional:
+        spec = getattr(self.model, "spec", None)
+        both_ways = spec is not None and spec.bidirectional
+        if not hasattr(self.model, "with_state") or both_ways:
             raise ValueError(
                 f"fit: model must carry a state: {name} is cut into chunks, and the "
                 "state of one is the start of the next. Use an LSTMModel that is not "

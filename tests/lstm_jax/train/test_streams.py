@@ -123,6 +123,35 @@ def test_streams_of_several_types_keep_their_numbers() -> None:
         assert_array_equal(array[1], halves)
 
 
+def test_a_module_of_any_kind_may_carry_its_state() -> None:
+    """It has `with_state` and `initial_state`, and need not be an LSTMModel."""
+
+    class Tagger(nnx.Module):
+        def __init__(self) -> None:
+            self.body = tagger()
+
+        def __call__(self, xs: Any, *, lengths: Any = None) -> Any:
+            return self.body(xs, lengths=lengths)
+
+        def with_state(self, xs: Any, state: Any, *, lengths: Any = None) -> Any:
+            return self.body.with_state(xs, state, lengths=lengths)
+
+        def initial_state(self, batch: Any) -> Any:
+            return self.body.initial_state(batch)
+
+    batches = streams(XS, YS, chunk=4)
+    ours, theirs = fit(tagger(), batches, epochs=2), fit(Tagger(), batches, epochs=2)
+    assert_array_equal(ours.history["loss"], theirs.history["loss"])
+
+
+def test_streams_in_half_precision_have_a_fingerprint() -> None:
+    halves = [x.astype(jax.numpy.bfloat16) for x in XS]
+    one, other = streams(halves, YS, chunk=4), streams(XS, YS, chunk=4)
+    assert len(one.fingerprint) == 64
+    assert one.fingerprint != other.fingerprint
+    assert one.fingerprint == streams(halves, YS, chunk=4).fingerprint
+
+
 def stateless() -> Any:
     return fit(nnx.Linear(I, 1, rngs=nnx.Rngs(0)), streams(XS, YS, chunk=4), epochs=1)
 
