@@ -27,9 +27,9 @@ class Batch(NamedTuple):
     reset: np.ndarray | None = None
 
 
-def bytes_of(array: np.ndarray) -> np.ndarray:
+def bytes_of(array: np.ndarray) -> memoryview:
     """The bytes of an array of any type, half precision of JAX among them."""
-    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
 @runtime_checkable

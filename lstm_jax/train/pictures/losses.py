@@ -33,6 +33,15 @@ def curve(
             `baseline_losses` gives it.
         path: The PNG file.
         loss: What the losses are, for the axis.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> history = pd.DataFrame({"step": [5, 10], "loss": [2.0, 1.0]})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     curve(history, {"persistence": 1.5}, Path(folder) / "curve.png")
+        ...     print([path.name for path in Path(folder).iterdir()])
+        ['curve.png']
     """
     with drawn(path, 7.0, 3.8) as figure:
         axes = figure.subplots()

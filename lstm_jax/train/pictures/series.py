@@ -38,6 +38,19 @@ def prediction(
 
     Raises:
         ValueError: If there are no windows.
+
+    Example:
+        >>> import tempfile
+        >>> import pandas as pd
+        >>> from pathlib import Path
+        >>> from lstm_jax.train import windows
+        >>> rain = pd.DataFrame({"rain": np.arange(40.0) % 7})
+        >>> made = windows(rain, target="rain", window=7)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "prediction.png"
+        ...     prediction(made.test, made.test.truth(), path, targets=["rain"])
+        ...     print(path.is_file())
+        True
     """
     if not len(windows):
         raise ValueError(

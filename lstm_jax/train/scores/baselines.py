@@ -55,6 +55,17 @@ def fit_baselines(
 
     Raises:
         ValueError: If `period` is less than 1.
+
+    Example:
+        >>> import pandas as pd
+        >>> from lstm_jax.train import windows
+        >>> rain = pd.DataFrame({"rain": np.arange(40.0) % 7})
+        >>> made = windows(rain, target="rain", window=7)
+        >>> last, season, mean, ridge = fit_baselines(made, period=7)
+        >>> made.test.truth()[:4].ravel(), last.predict(made.test)[:4].ravel()
+        (array([6., 0., 1., 2.]), array([5., 6., 0., 1.]))
+        >>> season.predict(made.test)[:4].ravel(), mean.predict(made.test)[0, 0]
+        (array([6., 0., 1., 2.]), array([3.]))
     """
     if period is not None and period < 1:
         raise ValueError(

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import numpy as np
 import pandas as pd
 
@@ -92,7 +93,7 @@ def _finite(value: Any) -> Any:
 
 def score(
     dataset: Parted,
-    predicted: np.ndarray,
+    predicted: jax.Array | np.ndarray,
     *,
     part: str = "test",
     baselines: Sequence[Baseline] | None = None,
@@ -119,10 +120,20 @@ def score(
     Raises:
         ValueError: If the part is unknown or has no windows, shapes do not fit, or the
             quantiles do not grow or lack the median.
+
+    Example:
+        >>> from lstm_jax.train import windows
+        >>> rain = pd.DataFrame({"rain": np.arange(40.0) % 7})
+        >>> made = windows(rain, target="rain", window=7)
+        >>> found = score(made, np.full((6, 1, 1), 3.0)).over_all("rain")
+        >>> made.test.truth().ravel()
+        array([6., 0., 1., 2., 3., 4.])
+        >>> found["model"].mae, found["persistence"].mae  # 10 / 6, 11 / 6
+        (1.6666666666666667, 1.8333333333333333)
     """
     levels = tuple(map(float, quantiles))
     windows = _part(dataset, part)
-    truth, bands = windows.truth(), predicted.astype(np.float64)
+    truth, bands = windows.truth(), np.asarray(predicted, np.float64)
     check_quantiles("score", levels)
     _check_shapes(truth.shape, bands.shape, levels)
     if baselines is None:

@@ -242,7 +242,7 @@ def test_the_result_drops_nothing_and_is_trained_further_with_dropout() -> None:
 def test_an_optimizer_is_told_the_loss() -> None:
     plateau = optax.contrib.reduce_on_plateau(patience=1, factor=0.5, cooldown=0)
     still = optax.chain(optax.sgd(0.0), plateau)
-    assert fit(Line(), TRAIN, optimizer=still, epochs=2).history["step"].iloc[-1] == 2
+    assert len(fit(Line(), TRAIN, optimizer=still, epochs=2).history) == 2
     polyak = fit(Line(), TRAIN, optimizer=optax.polyak_sgd(), epochs=9)
     assert polyak.history["loss"].iloc[-1] < 0.5 * polyak.history["loss"].iloc[0]
 

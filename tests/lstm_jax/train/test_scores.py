@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -88,6 +89,13 @@ def test_there_is_a_line_for_each_row_group_and_step(scored) -> None:
         assert list(found.by_step(target)) == [1, 2]
     assert len(found.lines) == 2 * 5 * (1 + 3 + 2)
     assert found.over_all("flow")["persistence"].skill == 0
+
+
+def test_predictions_of_jax_are_scored_in_float64(scored) -> None:
+    dataset, predicted, _ = scored
+    held = predicted.astype(np.float32)
+    found, exact = (score(dataset, given) for given in (jnp.asarray(held), held))
+    assert found.to_json() == exact.to_json()
 
 
 def test_mase_is_scaled_by_each_groups_own_error_in_training(scored) -> None:
