@@ -107,7 +107,10 @@ def _beside(path: Path) -> Path:
 def _write_weights(path: Path, params: dict[str, Array], metadata: Any) -> None:
     new = _beside(path)
     try:
+        new.touch()
+        mode = new.stat().st_mode
         save_file(dict(params), new, metadata=metadata)  # it changes the dict
+        new.chmod(mode)  # safetensors lets nobody else read what it writes
         _ = new.replace(path)
     finally:
         new.unlink(missing_ok=True)

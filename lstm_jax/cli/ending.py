@@ -1,10 +1,11 @@
 """What a command says of a run that has ended."""
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from lstm_jax.terminal import width
+from lstm_jax.terminal import Screen, width
 from lstm_jax.train import Run
 
 _TORCH = """
@@ -24,6 +25,17 @@ model = Model()
 model.load_state_dict(load_file({path!r}))
 # It takes the windows of lstm_jax.train.load({folder!r}).recipe.windows(table),
 # and gives what their `unscaled` turns into the unit of the target."""
+
+
+@contextmanager
+def resumable(folder: Path) -> Iterator[None]:
+    """Where a signal ends the run, say how it goes on."""
+    try:
+        yield
+    except SystemExit:
+        command = f"python -m lstm_jax resume {shlex.quote(str(folder))}"
+        Screen(stderr=True).print(f"Stopped, with a checkpoint. Go on by: {command}")
+        raise
 
 
 def end(run: Run, show: Callable[[str], None], *, torch: bool = False) -> None:

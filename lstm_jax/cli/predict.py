@@ -31,6 +31,7 @@ def add_to(commands: Any) -> None:
         "predict",
         run,
         help="predict for the rows of a file",
+        usage="python -m lstm_jax predict DIR FILE [FILE ...] [options]",
         description=_DESCRIPTION,
         epilog=_EXAMPLES,
     )

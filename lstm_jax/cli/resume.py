@@ -6,7 +6,7 @@ from typing import Any
 
 from lstm_jax import train as training
 from lstm_jax.cli import train
-from lstm_jax.cli.ending import end
+from lstm_jax.cli.ending import end, resumable
 from lstm_jax.cli.options import add_command, in_flags
 from lstm_jax.terminal import Screen
 
@@ -26,6 +26,7 @@ def add_to(commands: Any) -> None:
         commands,
         "resume",
         run,
+        usage="python -m lstm_jax resume DIR [FILE ...] [options]",
         help="go on with a run",
         description=_DESCRIPTION,
         epilog=_EXAMPLES,
@@ -45,13 +46,14 @@ def run(options: argparse.Namespace) -> int:
             begun.files = options.files
         table, dataset = train.read(begun)
         refuse_changed(section, table)
-        made = training.resume(
-            options.folder,
-            dataset,
-            fingerprint="".join(table.sha256.values()),
-            minutes=begun.minutes,
-            progress=True,
-        )
+        with resumable(options.folder):
+            made = training.resume(
+                options.folder,
+                dataset,
+                fingerprint="".join(table.sha256.values()),
+                minutes=begun.minutes,
+                progress=True,
+            )
     end(made, show, torch=options.torch)
     return 0
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lstm_jax import train as training
-from lstm_jax.cli.ending import end
+from lstm_jax.cli.ending import end, resumable
 from lstm_jax.cli.options import (
     add_command,
     flagged,
@@ -50,6 +50,7 @@ def add_to(commands: Any) -> None:
         "train",
         run,
         help="train on CSV files",
+        usage="python -m lstm_jax train FILE [FILE ...] --target A,B [options]",
         description=_DESCRIPTION,
         epilog=_EXAMPLES,
     )
@@ -117,16 +118,17 @@ def run(options: argparse.Namespace) -> int:
             show(printable(line, 500))
         show("")
         chosen = {name: getattr(options, name) for name in FITS}
-        made = training.fit(
-            model,
-            dataset,
-            loss=loss,
-            folder=out,
-            fingerprint="".join(table.sha256.values()),
-            section=section(options, table),
-            progress=True,
-            **chosen,
-        )
+        with resumable(out):
+            made = training.fit(
+                model,
+                dataset,
+                loss=loss,
+                folder=out,
+                fingerprint="".join(table.sha256.values()),
+                section=section(options, table),
+                progress=True,
+                **chosen,
+            )
     end(made, show, torch=options.torch)
     return 0
 

@@ -11,6 +11,9 @@ from lstm_jax.terminal.text import printable
 
 BAD_USE, INTERRUPTED = 2, 130
 LONGEST = 2000  # characters of a sentence
+_FULL = (
+    "memory must be larger: it is full. Use a smaller model, or a machine with more."
+)
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,11 @@ class Program:
         except (ValueError, TypeError, NotImplementedError) as error:
             return self._refuse(printable(error, LONGEST))
         except MemoryError:
-            return self._refuse(
-                "memory must be larger: it is full. Use a machine with more."
-            )
+            return self._refuse(_FULL)
+        except RuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error):  # as XLA says it
+                raise
+            return self._refuse(_FULL)
         except KeyboardInterrupt:
             return INTERRUPTED
 

@@ -50,7 +50,8 @@ def finish(run: Run, dataset: Dataset, loss: Any, place: Folder | None) -> Run:
             _draw_losses(place.path, run, dataset, baselines, loss)
             names = {"targets": scores.targets, "quantiles": levels}
             picture = place.path / PREDICTION
-            pictures.prediction(dataset.test, predicted, picture, **names)
+            own: Any = names | {"part": "test part"}
+            pictures.prediction(dataset.test, predicted, picture, **own)
     return replace(run, scores=scores)
 
 

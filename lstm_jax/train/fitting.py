@@ -207,7 +207,8 @@ def _refuse_changes(place: Folder, section: dict[str, Any]) -> None:
 
 
 def _run(training: Training, place: Folder | None, progress: bool) -> Run:
-    said, shown = training.said, Reporter(progress, training.total)
+    said, ends = training.said, training.ends
+    shown = Reporter(progress, training.total, ends.epochs)
     if training.reads.valid is None:
         said.append("There is no validation: the weights are those of the last epoch.")
     with Signals(active=place is not None) as signals, shown:
@@ -218,7 +219,7 @@ def _run(training: Training, place: Folder | None, progress: bool) -> Run:
                 raise
             said.append(str(error))
         finally:
-            shown.say(said)
+            shown.say([*said, *training.ended()])
     history = pd.DataFrame(training.rows, columns=COLUMNS)
     model = training.best()
     model.eval()
@@ -284,6 +285,5 @@ def _refuse_unreadable(place: Folder) -> None:
     if place.has_checkpoints() and place.restore() is None:
         raise ValueError(
             f"resume: {shown!r} must have a checkpoint that reads: none does, and the "
-            "weights of the start are replaced. Use fit(..., resume=True) with the "
-            "model of the start, or another folder."
+            "weights of the start are replaced. Train anew in another folder."
         )

@@ -6,18 +6,22 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-_SHOWN = "epoch {task.fields[epoch]}  loss {task.fields[loss]}{task.fields[more]}"
+_SHOWN = (
+    "epoch {task.fields[epoch]} of {task.fields[epochs]}  "
+    "loss {task.fields[loss]}{task.fields[more]}"
+)
 
 
 class Reporter(AbstractContextManager):
     """Shows how far a run is; without `shown`, nothing."""
 
-    def __init__(self, shown: bool, total: int | None) -> None:
+    def __init__(self, shown: bool, total: int | None, epochs: int) -> None:
         self._line: Progress | None = None
         if shown:
-            columns = TextColumn(_SHOWN), BarColumn(), TimeRemainingColumn()
+            left = TimeRemainingColumn(), TextColumn("left")
+            columns = TextColumn(_SHOWN), BarColumn(), *left
             self._line = Progress(*columns, console=Console(stderr=True))
-            fields: Any = {"epoch": 1, "loss": "-", "more": ""}
+            fields: Any = {"epoch": 1, "epochs": epochs, "loss": "-", "more": ""}
             self._task = self._line.add_task("", total=total, **fields)
 
     def __enter__(self) -> "Reporter":

@@ -107,12 +107,27 @@ class Training:
         at = self.standing
         if at.within:
             return False
-        patience = self.ends.patience
         return (
-            (patience is not None and at.waited >= patience)
+            self._waited_enough()
             or (self.total is not None and at.step >= self.total)
             or (self.ends.steps is None and at.epoch >= self.ends.epochs)
         )
+
+    def _waited_enough(self) -> bool:
+        patience = self.ends.patience
+        return patience is not None and self.standing.waited >= patience
+
+    def ended(self) -> list[str]:
+        """Say what ended the run, and whose weights it has."""
+        at = self.standing
+        if self.reads.valid is None or not at.best_epoch or not self.over():
+            return []
+        why = f"no better validation loss for {at.waited} epochs"
+        end = f": {why}" if self._waited_enough() else ""
+        whose = (
+            f"The weights are those of epoch {at.best_epoch}, the best by validation."
+        )
+        return [f"The run ended after epoch {at.epoch}{end}. {whose}"]
 
     def run(self, folder: Folder | None, report: Reporter, signals: Signals) -> None:
         """Run to the end."""

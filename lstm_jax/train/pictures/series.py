@@ -1,6 +1,7 @@
 """Predictions beside the truth: over time, and one against the other."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from os import PathLike
 from typing import Any
 
@@ -21,6 +22,7 @@ def prediction(
     *,
     targets: Sequence[str],
     quantiles: Sequence[float] = (),
+    part: str = "",
 ) -> None:
     """Draw predictions beside the truth, over time and one against the other.
 
@@ -35,6 +37,7 @@ def prediction(
         path: The PNG file.
         targets: Names of the targets.
         quantiles: Levels of the last axis.
+        part: What the windows are, such as "test part", for the title.
 
     Raises:
         ValueError: If there are no windows.
@@ -61,6 +64,8 @@ def prediction(
     bands = predicted[..., None] if not levels else predicted
     central = levels.index(0.5) if levels else 0
     stretch = typical(windows, bands[:, -1, 0].astype(np.float64), central)
+    title = ", ".join(filter(None, (part, stretch.title)))
+    stretch = replace(stretch, title=title)
     with drawn(path, 9.0, 3.6) as figure:
         over_time, scatter = figure.subplots(1, 2, width_ratios=(2.6, 1))
         _draw_time(over_time, stretch, levels)

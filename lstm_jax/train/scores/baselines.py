@@ -114,7 +114,7 @@ def _seasonal(dataset: Parted, period: int | None) -> Baseline:
 
 def _no_season(options: dict[int, str]) -> str:
     if not options:
-        return "no season is known for rows without dates, period= says its rows"
+        return "no season of two rows or more is known"
     return f"no window reaches {' or '.join(options.values())} back without a hole"
 
 

@@ -3,15 +3,18 @@
 import io
 import json
 import re
+import signal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from jax.errors import JaxRuntimeError
 
 from lstm_jax import train
 from lstm_jax.__main__ import main
+from lstm_jax.train.loop.training import Training
 
 pytestmark = pytest.mark.usefixtures("no_jaxtyping")
 SMALL = "--hidden-size 4 --epochs 2 --window 5 --batch 16"
@@ -138,3 +141,53 @@ def test_the_last_row_is_predicted_beyond_the_file(trained: Any) -> None:
     last = train.load(trained[0]).predict(weather()).iloc[-1]
     assert (str(last["time"].date()), last["step"]) == ("2020-04-30", 1)
     assert np.isnan(last["warm"])
+
+
+def test_the_end_of_a_run_is_explained(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(place)
+    words = f"train weather.csv --target warm --time day {SMALL} --seed 1"
+    assert main([*words.split(), "--out", "whole"]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    whose = r"The weights are those of epoch \d, the best by validation\."
+    assert re.search(rf"The run ended after epoch 2\. {whose}", said)
+    more = "--out waited --epochs 9 --patience 1 --rate 1e-9"
+    assert main([*words.split(), *more.split()]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    why = "no better validation loss for 1 epochs"
+    assert re.search(rf"The run ended after epoch \d: {why}\. {whose}", said)
+
+
+def test_a_run_that_a_signal_ends_says_how_it_goes_on(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(place)
+    step = Training._step
+
+    def signalled(self: Any, *arguments: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+        step(self, *arguments)
+
+    monkeypatch.setattr(Training, "_step", signalled)
+    words = f"train weather.csv --target warm --time day {SMALL} --out stopped"
+    with pytest.raises(SystemExit, match="130"):
+        _ = main(words.split())
+    said = "Stopped, with a checkpoint. Go on by: python -m lstm_jax resume stopped\n"
+    assert said in capsys.readouterr().err
+    monkeypatch.setattr(Training, "_step", step)
+    assert main(["resume", "stopped"]) == 0
+
+
+def test_a_model_that_is_too_large_is_a_sentence(
+    trained: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.")
+
+    monkeypatch.setattr("lstm_jax.train.load", full)
+    assert main(["predict", str(trained[0]), "weather.csv"]) == 2
+    assert capsys.readouterr().err == (
+        "python -m lstm_jax: memory must be larger: it is full. Use a smaller model, "
+        "or a machine with more.\n"
+    )

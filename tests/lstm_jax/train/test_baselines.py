@@ -191,7 +191,7 @@ def test_what_is_not_run_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rooms, "why_not", lambda *_: "too large")
     found = by_name(weeks(dated=False))
     assert found[RIDGE] == Baseline(RIDGE, "too large", None)
-    why = "no season is known for rows without dates, period= says its rows"
+    why = "no season of two rows or more is known"
     assert found[SEASONAL] == Baseline(SEASONAL, why, None)
     assert predicted(found[PERSISTENCE], weeks().test).size
 

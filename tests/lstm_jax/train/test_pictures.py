@@ -213,9 +213,10 @@ def test_of_several_groups_the_median_by_error_is_shown(
     test = parts(Plan(series), 40, 80).test
     off = np.array([{"b0": 3, "b1": 1, "b2": 9}.get(name, 2) for name in test.groups])
     predicted = np.nan_to_num(test.truth()) + off[:, None, None]
-    prediction(test, predicted, tmp_path / "p.png", targets=["flow"])
+    path, names = tmp_path / "p.png", ["flow"]
+    prediction(test, predicted, path, targets=names, part="test part")
     axes = figure().axes[0]
-    expected = "b3, the median of 5 groups by error"
+    expected = "test part, b3, the median of 5 groups by error"
     assert axes.get_title(loc="left") == expected
     mine = test.groups == "b3"
     np.testing.assert_array_equal(

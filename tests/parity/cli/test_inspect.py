@@ -190,6 +190,6 @@ def test_a_full_memory_is_a_sentence(checkpoint, monkeypatch, capsys):
     monkeypatch.setattr("parity.cli.inspect.read_lstms", full)
     assert main(["inspect", str(checkpoint)]) == 2
     assert capsys.readouterr().err == (
-        "python -m parity: memory must be larger: it is full. Use a machine with "
-        "more.\n"
+        "python -m parity: memory must be larger: it is full. Use a smaller model, or "
+        "a machine with more.\n"
     )
