@@ -271,8 +271,7 @@ def test_no_checkpoint_that_reads(whole: tuple[Path, Run], run: Path) -> None:
         (run / "checkpoints" / step / "digests.json").unlink()
     message = (
         f"resume: '{run}/checkpoints' must have a checkpoint that reads: none does, "
-        "and the weights of the start are replaced. Use fit(..., resume=True) with the "
-        "model of the start, or another folder."
+        "and the weights of the start are replaced. Train anew in another folder."
     )
     assert_raises((lambda: resume(run, TRAIN), ValueError, message))
     again = begun(run, resume=True)
