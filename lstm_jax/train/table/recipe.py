@@ -38,7 +38,9 @@ StaticTable = dict[str, dict[str, float]]
 class Recipe(Plan):
     """All that turns a table into windows, found on the training part only.
 
-    Attributes, beside those of `Plan`:
+    It has the attributes of `Plan`, too.
+
+    Attributes:
         kind: "dates", "numbers", or "rows" for a table without a column of times.
         step: The time between two rows: microseconds for dates.
         form: How dates in text are written; None where they are no text.
