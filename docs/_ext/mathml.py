@@ -1,5 +1,6 @@
 """Equations as MathML, made while the site is built: no script, no network."""
 
+import re
 from typing import Any
 
 from docutils import nodes
@@ -15,7 +16,9 @@ def inline(self: Any, node: nodes.math) -> None:
 
 def block(self: Any, node: nodes.math_block) -> None:
     """Write an equation of its own."""
-    equation = convert(node.astext(), display="block")
+    # latex2mathml knows `aligned` by its other name.
+    text = re.sub(r"\\(begin|end){aligned}", r"\\\1{split}", node.astext())
+    equation = convert(text, display="block")
     self.body.append(f'<div class="math-block">{equation}</div>\n')
     raise nodes.SkipNode
 
