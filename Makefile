@@ -1,6 +1,6 @@
 # `make parity` and `make test` do all the set-up: Python 3.11 or later is enough.
 .NOTPARALLEL:
-.PHONY: help parity test test-all slow newest newest-python lint fuzz format clean
+.PHONY: help parity test test-all slow newest newest-python docs lint fuzz format clean
 
 PYTHON ?= python3
 DRAWS ?= 1000
@@ -20,6 +20,7 @@ help:
 	@echo 'make test      lint, types, doctests and tests'
 	@echo 'make test-all  the same and the slow tests'
 	@echo 'make newest    the tests that need no torch, on the newest JAX and Python 3.13'
+	@echo 'make docs      the site: docs/_build/html/index.html'
 	@echo 'make fuzz      DRAWS=1000 SEED=now: random cases, laws to break, 50 kills'
 	@echo 'make format    format, and fix what ruff can fix'
 	@echo 'make clean     remove caches, builds and reports'
@@ -73,6 +74,15 @@ newest: .venv-newest/installed
 	$(call RUN_TESTS,.venv-newest/bin) --dist loadfile -m 'not slow' $(NEWEST_TESTS)
 	.venv-newest/bin/python -m parity --version
 
+# Sphinx with what it needs is apart, so that the tests see what users have.
+.venv-docs/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip $(INSTALL) --constraint constraints.txt --editable '.[docs]'
+	@touch $@
+
+docs: .venv-docs/installed
+	.venv-docs/bin/python -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build/html
+
 lint: .venv/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -88,5 +98,5 @@ format: .venv/installed-test
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf build dist reports *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist docs/_build reports *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find lstm_jax parity tests -name __pycache__ -prune -exec rm -rf {} +

@@ -17,9 +17,10 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx_design",
     "docstrings",
+    "gallery",
     "mathml",
 ]
-exclude_patterns = ["_build", "_ext", "README.md"]
+exclude_patterns = ["_build", "_ext"]
 html_theme = "sphinx_book_theme"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]

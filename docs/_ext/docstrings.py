@@ -15,7 +15,7 @@ import lstm_jax
 import lstm_jax.train
 import parity
 
-SHAPE = re.compile(r"\(?[*(]*(?:[LDTBIHPOQ4]|\.\.\.)(?:[*, ()]|[LDTBIHPOQ4+]|\.\.\.)*\)?")
+SHAPE = re.compile(r"\([LDTBIHPOQ0-9*+, .]+\)")
 INLINE = re.compile(r"(?<![`:\w])`(?P<code>[^`]+)`(?![`_])|\$(?P<equation>[^$]+)\$")
 BLOCK = re.compile(r"^( *)\$\$\n(.*?)\n *\$\$", re.MULTILINE | re.DOTALL)
 PUBLIC = {
@@ -42,7 +42,7 @@ def inline(match: re.Match[str], package: str) -> str:
     text = match["code"]
     if text is None:
         return f":math:`{match['equation']}`"
-    if SHAPE.fullmatch(text) and "(" in text:
+    if SHAPE.fullmatch(text):
         return f":shape:`{text}`"
     for name in (text, f"{package}.{text}"):
         if name in PUBLIC:
@@ -53,7 +53,9 @@ def inline(match: re.Match[str], package: str) -> str:
 def equation(match: re.Match[str]) -> str:
     """Make a block of Sphinx of one between `$$`."""
     lines = [line.strip() for line in match[2].splitlines()]
-    return "\n".join([f"{match[1]}.. math::", "", *(f"{match[1]}   {x}" for x in lines)])
+    return "\n".join(
+        [f"{match[1]}.. math::", "", *(f"{match[1]}   {x}" for x in lines)]
+    )
 
 
 def translate(text: str, package: str) -> str:
@@ -62,10 +64,9 @@ def translate(text: str, package: str) -> str:
     return INLINE.sub(lambda match: inline(match, package), text)
 
 
-def on_docstring(
-    app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]
-) -> None:
-    """Translate the docstring of `thing` in place."""
+def on_docstring(*event: Any) -> None:
+    """Translate the lines of a docstring in place."""
+    _, _, name, _, _, lines = event
     package = "lstm_jax.train" if "lstm_jax.train" in name else name.split(".")[0]
     parts = re.split(r"(?m)^( *>>> .*(?:\n.*\S.*)*)", "\n".join(lines))
     parts[::2] = [translate(part, package) for part in parts[::2]]
