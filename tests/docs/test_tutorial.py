@@ -16,9 +16,15 @@ from tests.given import ROOT
 
 TUTORIAL, FROM_TORCH = ROOT / "docs" / "tutorial.md", ROOT / "docs" / "from_torch.md"
 TEXT, PAGE = (path.read_text(encoding="utf-8") for path in (TUTORIAL, FROM_TORCH))
-CELL = re.compile(r"^```\{code-cell\}\n(?:---\n.*?^---\n)?(.*?)^```$", re.M | re.S)
-BLOCK = re.compile(r"^```python\n(.*?)^```$(?:\n+^```text\n(.*?)^```$)?", re.M | re.S)
-PROMISE = re.compile(r"^print\((?:(?!^print).)*?\)(?:  |\n)# ([^\n]*)", re.M | re.S)
+CELL = re.compile(
+    r"^```\{code-cell\}\n(?:---\n.*?^---\n)?(.*?)^```$", re.MULTILINE | re.DOTALL
+)
+BLOCK = re.compile(
+    r"^```python\n(.*?)^```$(?:\n+^```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL
+)
+PROMISE = re.compile(
+    r"^print\((?:(?!^print).)*?\)(?:  |\n)# ([^\n]*)", re.MULTILINE | re.DOTALL
+)
 TRAINING, TRAPS = "## 3. A model, and real data", "## The traps"
 SPACE = re.compile(r"\s+")
 # What the traps take from the first half of the page.
@@ -52,6 +58,7 @@ def _as_a_reader(
         yield
 
 
+@pytest.mark.usefixtures("unoptimised")
 def test_the_equations_of_the_article_are_torchs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -88,15 +95,24 @@ def test_the_tutorial_says_what_is_so(capsys: pytest.CaptureFixture[str]) -> Non
     # `fit`, told to do what the loop does, does the same.
     np.testing.assert_allclose(names["losses"], names["same"].history.loss, rtol=1e-3)
     assert names["halves"].max() < names["T"]
+    slow = [lasting(names["seen_inside"].c[0][:, k]) for k in names["order"]]
+    assert np.mean(slow[-16:]) > np.mean(slow[:16]) + 0.1
     assert_the_three_tips(names, printed, error["by hand"])
     assert rmse(names["swapped"](test)) > error["by hand"]
     assert "bit for bit: True" in printed
     assert np.abs(names["theirs"] - names["ours"]).max() < 1e-5
 
 
+def lasting(cell: Any) -> float:
+    """The correlation of a unit's cell with itself a day later."""
+    return float(np.corrcoef(cell[:-1], cell[1:])[0, 1])
+
+
 def assert_the_three_tips(names: dict[str, Any], printed: str, error: float) -> None:
     """Each mistake does what the text says of it."""
-    scores = re.findall(r"^(?:°C|kelvin) +([\d.]+) °C, .* (\d+)%$", printed, re.M)
+    scores = re.findall(
+        r"^(?:°C|kelvin) +([\d.]+) °C, .* (\d+)%$", printed, re.MULTILINE
+    )
     (celsius, some), (kelvin, most) = scores
     assert float(celsius) > error + 0.3
     assert float(kelvin) > 100
@@ -107,8 +123,12 @@ def assert_the_three_tips(names: dict[str, Any], printed: str, error: float) -> 
     assert "swapped  looks at other rows: True" in printed
     (right, swapped) = re.findall(r"a prediction moves ([\d.]+) °C", printed)
     assert float(right) < 0.001 < 0.1 < float(swapped)
-    assert re.search(r"^as it is +numbers until step \d+, test nan °C$", printed, re.M)
-    assert re.search(r"^clipped at 1 +numbers until the end, test \d", printed, re.M)
+    assert re.search(
+        r"^as it is +numbers until step \d+, test nan °C$", printed, re.MULTILINE
+    )
+    assert re.search(
+        r"^clipped at 1 +numbers until the end, test \d", printed, re.MULTILINE
+    )
     assert (names["norms"] > 1).mean() < 0.2
 
 
@@ -138,6 +158,7 @@ def run_blocks(page: str, names: dict[str, Any], printed: Any) -> tuple[int, int
     return messages, len(lines)
 
 
+@pytest.mark.usefixtures("unoptimised")
 def test_every_trap_says_what_the_page_shows(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -152,5 +173,5 @@ def test_both_spellings_run_one_after_the_other(
 ) -> None:
     assert run_blocks(PAGE, {}, capsys) == (PAGE.count("```text"), 16)
     # What is side by side is no wider than its column.
-    halves = re.findall(r":::\{grid-item\}\n```python\n(.*?)```", PAGE, re.S)
-    assert max(len(line) for half in halves for line in half.splitlines()) <= 46
+    halves = re.findall(r":::\{grid-item\}\n```python\n(.*?)```", PAGE, re.DOTALL)
+    assert max(len(line) for half in halves for line in half.splitlines()) <= 42
