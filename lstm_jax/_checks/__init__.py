@@ -22,6 +22,13 @@ from lstm_jax._checks.arrays import (
     no_cell as no_cell,
     shape as shape,
 )
+from lstm_jax._checks.carries import (
+    check_carry_sizes as check_carry_sizes,
+    check_one_array as check_one_array,
+    check_width as check_width,
+    check_with_done as check_with_done,
+    hidden_size_of as hidden_size_of,
+)
 from lstm_jax._checks.options import (
     check_batch_shape as check_batch_shape,
     check_choice as check_choice,

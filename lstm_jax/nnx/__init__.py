@@ -8,5 +8,6 @@ from lstm_jax.nnx.params import (
     Sized as Sized,
     WithParams as WithParams,
 )
+from lstm_jax.nnx.scanned import ScannedLSTM as ScannedLSTM
 
-__all__ = ["LSTM", "LSTMCell"]
+__all__ = ["LSTM", "LSTMCell", "ScannedLSTM"]

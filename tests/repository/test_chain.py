@@ -20,6 +20,7 @@ FLOORS = {
         ("export",),
         ("model",),
         ("nnx", "linen"),
+        ("carry",),
         ("stack", "init", "tracing", "lengths", "pretrained"),
         ("call",),
         ("backends",),
