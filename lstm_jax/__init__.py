@@ -11,6 +11,11 @@ from lstm_jax.init import init_params as init_params, spec_of as spec_of
 from lstm_jax.lengths import lengths_from_mask as lengths_from_mask
 from lstm_jax.model import LSTMModel as LSTMModel
 from lstm_jax.nnx import LSTM as LSTM, LSTMCell as LSTMCell
+from lstm_jax.rollouts import (
+    ResetCheck as ResetCheck,
+    Rollout as Rollout,
+    check_resets as check_resets,
+)
 from lstm_jax.stack import lstm as lstm
 from lstm_jax.step import lstm_step as lstm_step
 from lstm_jax.tracing import Trace as Trace, trace as trace
@@ -24,7 +29,10 @@ __all__ = [
     "LSTMState",
     "LayerParams",
     "ParamKey",
+    "ResetCheck",
+    "Rollout",
     "Trace",
+    "check_resets",
     "init_params",
     "lengths_from_mask",
     "lstm",

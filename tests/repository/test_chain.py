@@ -21,7 +21,7 @@ FLOORS = {
         ("model",),
         ("nnx", "linen"),
         ("carry",),
-        ("stack", "init", "tracing", "lengths", "pretrained"),
+        ("stack", "init", "tracing", "lengths", "pretrained", "rollouts"),
         ("call",),
         ("backends",),
         ("scan", "step"),
