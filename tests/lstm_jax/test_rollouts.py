@@ -34,7 +34,8 @@ class Recorded(NamedTuple):
 
 
 def run(carry: Any, inputs: Any) -> Any:
-    carry, ys = ScannedLSTM().apply({"params": PARAMS}, carry, inputs)
+    apply: Any = ScannedLSTM().apply
+    carry, ys = apply({"params": PARAMS}, carry, inputs)
     return carry, {"logits": ys @ HEAD, "value": 100 * ys[..., 0]}
 
 
