@@ -7,6 +7,7 @@ from lstm_jax._types import (
     LSTMState as LSTMState,
     ParamKey as ParamKey,
 )
+from lstm_jax.drawing import plot_gates as plot_gates
 from lstm_jax.init import init_params as init_params, spec_of as spec_of
 from lstm_jax.lengths import lengths_from_mask as lengths_from_mask
 from lstm_jax.model import LSTMModel as LSTMModel
@@ -37,6 +38,7 @@ __all__ = [
     "lengths_from_mask",
     "lstm",
     "lstm_step",
+    "plot_gates",
     "spec_of",
     "trace",
 ]

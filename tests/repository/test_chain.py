@@ -20,7 +20,7 @@ FLOORS = {
         ("export",),
         ("model",),
         ("nnx", "linen"),
-        ("carry",),
+        ("carry", "drawing"),
         ("stack", "init", "tracing", "lengths", "pretrained", "rollouts"),
         ("call",),
         ("backends",),
