@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from lstm_jax import _checks
+
 _WHERE = "check_resets"
 # Of what a shift by one step changes: the same numbers are far nearer, in bfloat16 too.
 _NEAR = 0.05
@@ -92,7 +94,7 @@ def check_resets(act: Step, replay: Step, rollout: Rollout) -> ResetCheck:
         >>> check_resets(act, shifted, rollout).verdict
         'a step late'
     """
-    rollout = _read(rollout)
+    rollout = Rollout(*_checks.check_rollout(_WHERE, rollout))
     if found := _wrong_act(act, rollout):
         return found
     run = partial(_acted, jax.jit(partial(_scan, act)), rollout)
@@ -106,31 +108,6 @@ def check_resets(act: Step, replay: Step, rollout: Rollout) -> ResetCheck:
         return ResetCheck("wrong otherwise", f"act {_differs(off)}")
     _, outputs = replay(rollout.carry, (rollout.xs, rollout.done))
     return _judged(recorded, _joined("replay", outputs, rollout), hypotheses, apart)
-
-
-def _read(rollout: Any) -> Rollout:
-    """A rollout whose arrays all have the steps and rows of `done`."""
-    if not isinstance(rollout, (tuple, list)) or len(rollout) != 4:
-        raise TypeError(
-            f"{_WHERE}: rollout must be (carry, xs, done, outputs), not "
-            f"{type(rollout).__name__}: these are what was recorded. Use Rollout(...)."
-        )
-    read = Rollout(*rollout)
-    done = np.asarray(read.done)
-    if done.ndim != 2:
-        raise ValueError(
-            f"{_WHERE}: {done.shape=} must be (T, B): a flag for each step of each "
-            "row. Use done[:, None] for one row."
-        )
-    for name in ("xs", "outputs"):
-        for leaf in jax.tree.leaves(getattr(read, name)):
-            if jnp.shape(leaf)[:2] != done.shape:
-                raise ValueError(
-                    f"{_WHERE}: {name}.shape={jnp.shape(leaf)} must begin with "
-                    f"{done.shape}, the shape of done: it has a value for each step of "
-                    "each row. Use arrays with time first, then rows."
-                )
-    return read
 
 
 def _wrong_act(act: Step, rollout: Rollout) -> ResetCheck | None:
@@ -171,13 +148,7 @@ def _acted(scan: Any, rollout: Rollout, flags: Iterable[np.ndarray]) -> np.ndarr
 
 def _joined(name: str, outputs: Any, rollout: Rollout) -> np.ndarray:
     """Outputs side by side, `(T, B, F)`, each in units of its largest recorded one."""
-    shapes = [jax.tree.map(jnp.shape, tree) for tree in (outputs, rollout.outputs)]
-    if shapes[0] != shapes[1]:
-        raise ValueError(
-            f"{_WHERE}: the outputs of {name} have the shapes {shapes[0]} and must "
-            f"have {shapes[1]}: they are compared with the recorded ones. Give the "
-            "same outputs, in the same order, with time first."
-        )
+    _checks.check_same_shapes(_WHERE, name, outputs, rollout.outputs)
     pairs = zip(*map(jax.tree.leaves, (outputs, rollout.outputs)), strict=True)
     return np.concatenate([_scaled(*pair) for pair in pairs], axis=-1)
 

@@ -5,11 +5,10 @@
 Each network is measured as it is drawn and after training on a short copy task: read
 three letters, wait, then write them down. Measured is the norm of `d h_T / d x_(T-k)`,
 how much the output of the last step depends on what was read `k` steps before, while
-the network waits. Prints a table, and writes `reach.png` and `reach.json`.
+the network waits. Prints a table and writes `reach.png`.
 """
 
 import argparse
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -26,8 +25,9 @@ from lstm_jax.train.pictures.style import BLACK, BLUE, GREY, ORANGE, drawn, lege
 
 LETTERS, LENGTH, DELAY, HIDDEN = 8, 3, 10, 32
 BLANK, GO, FEATURES = LETTERS, LETTERS + 1, LETTERS + 2
-STEPS_BACK, SEQUENCES, UNDER = 200, 8, 1e-3
-SEEDS, UPDATES, BATCH = 5, 2000, 64
+SEQUENCES, BATCH, UNDER = 8, 64, 1e-3
+PARTS = ("before", "after", "losses", "right")
+FULL, FAST = (5, 2000, 100), (2, 40, 30)  # seeds, updates, steps back
 OPTIMIZER = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(3e-3))
 Run = Callable[[Any, Array], Array]
 
@@ -50,41 +50,35 @@ def draw_rnn(key: Array) -> Any:
 
 
 draw_lstm = partial(init_params, input_size=FEATURES, hidden_size=HIDDEN)
+draw_biased = partial(draw_lstm, forget_bias=1.0)
 NETWORKS: dict[str, tuple[Callable[..., Any], Run, str]] = {
     "plain RNN": (draw_rnn, rnn, GREY),
-    "LSTM": (draw_lstm, lambda params, xs: lstm(params, xs)[0], BLUE),
-    "LSTM, forget bias 1": (
-        partial(draw_lstm, forget_bias=1.0),
-        lambda params, xs: lstm(params, xs)[0],
-        ORANGE,
-    ),
+    "LSTM": (draw_lstm, lambda *args: lstm(*args)[0], BLUE),
+    "LSTM, forget bias 1": (draw_biased, lambda *args: lstm(*args)[0], ORANGE),
 }
 
 
 def copy_task(key: Array, batch: int, delay: int) -> tuple[Array, Array]:
     """Letters, blanks, then signals to write: one-hot `(T, B, I)`; letters `(3, B)`."""
     letters = jax.random.randint(key, (LENGTH, batch), 0, LETTERS)
-    blanks = jnp.full((delay, batch), BLANK)
-    signals = jnp.full((LENGTH, batch), GO)
-    tokens = jnp.concatenate([letters, blanks, signals])
-    return jax.nn.one_hot(tokens, FEATURES), letters
+    rest = jnp.full((delay + LENGTH, batch), BLANK).at[delay:].set(GO)
+    return jax.nn.one_hot(jnp.concatenate([letters, rest]), FEATURES), letters
 
 
 def loss(run: Run, agent: Any, key: Array) -> tuple[Array, Array]:
     """Cross-entropy of the letters written down, and the share that is right."""
     xs, letters = copy_task(key, BATCH, DELAY)
     logits = run(agent["network"], xs)[-LENGTH:] @ agent["head"]
-    right = jnp.mean(logits.argmax(-1) == letters)
     entropy = optax.softmax_cross_entropy_with_integer_labels(logits, letters)
-    return jnp.mean(entropy), right
+    return jnp.mean(entropy), jnp.mean(logits.argmax(-1) == letters)
 
 
 def train(run: Run, agent: Any, key: Array, updates: int) -> tuple[Any, Any]:
     """The trained agent, and the loss and share of each update."""
 
     def update(carry: Any, key: Array) -> tuple[Any, Any]:
-        agent, state = carry
-        found, grads = jax.value_and_grad(partial(loss, run), has_aux=True)(agent, key)
+        (agent, state), slope = carry, jax.value_and_grad(loss, 1, has_aux=True)
+        found, grads = slope(run, agent, key)
         changes, state = OPTIMIZER.update(grads, state)
         return (optax.apply_updates(agent, changes), state), found
 
@@ -95,11 +89,8 @@ def train(run: Run, agent: Any, key: Array, updates: int) -> tuple[Any, Any]:
 
 def reach(run: Run, network: Any, xs: Array) -> Array:
     """The norm of `d h_T / d x_(T-k)` over `k`, in units of that of `k = 0`."""
-
-    def last(one: Array) -> Array:
-        return run(network, one[:, None])[-1, 0]
-
-    jacobians = jax.vmap(jax.jacrev(last), in_axes=1)(xs)  # (B, H, T, I)
+    last = jax.jacrev(lambda one: run(network, one[:, None])[-1, 0])
+    jacobians = jax.vmap(last, in_axes=1)(xs)  # (B, H, T, I)
     norms = jnp.sqrt(jnp.sum(jacobians**2, axis=(0, 1, 3)))[::-1]
     return norms / norms[0]
 
@@ -117,32 +108,37 @@ def measured(name: str, seeds: int, updates: int, back: int) -> dict[str, np.nda
         return *curves, losses, right
 
     found = jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(0), seeds))
-    names = ("before", "after", "losses", "right")
-    return dict(zip(names, map(np.asarray, found), strict=True))
+    return dict(zip(PARTS, map(np.asarray, found), strict=True))
 
 
-def falls_under(curves: np.ndarray) -> list[int]:
-    """The first step of each curve under 1e-3; its length where there is none."""
+def falls_under(curves: np.ndarray) -> list[float]:
+    """The first step of each curve under 1e-3; infinite where there is none."""
     under = curves < UNDER
-    return np.where(under.any(1), under.argmax(1), curves.shape[1]).tolist()
+    return np.where(under.any(1), under.argmax(1), np.inf).tolist()
 
 
 def draw_curves(found: dict[str, dict[str, np.ndarray]], path: Path) -> None:
     """Medians over the seeds, and bands from the least to the most."""
     with drawn(path, 8.0, 3.4) as figure:
         panels = figure.subplots(1, 2, sharey=True)
-        for axes, part in zip(panels, ("before", "after"), strict=True):
+        for axes, part in zip(panels, PARTS, strict=False):
             for name, (_, _, color) in NETWORKS.items():
-                curves = np.maximum(found[name][part], 1e-12)
-                steps = np.arange(curves.shape[1])
-                look = {"color": color, "alpha": 0.2, "lw": 0}
-                _ = axes.fill_between(steps, curves.min(0), curves.max(0), **look)
-                _ = axes.plot(np.median(curves, 0), color=color, lw=1.5, label=name)
-            _ = axes.axhline(UNDER, color=BLACK, lw=0.8, ls=(0, (4, 3)))
-            axes.set(yscale="log", ylim=(1e-6, 10), xlabel="steps back, k")
+                low, line, high = np.quantile(found[name][part], (0, 0.5, 1), axis=0)
+                band = range(len(line)), low, high
+                _ = axes.fill_between(*band, color=color, alpha=0.2, lw=0)
+                _ = axes.plot(line, color=color, lw=1.5, label=name)
+            _ = axes.axhline(UNDER, color=BLACK, lw=0.8, ls="--")
+            _ = axes.axvline(LENGTH + DELAY, color=BLACK, lw=0.8, ls=":")
+            axes.set(yscale="log", ylim=(1e-6, 1e2), xlabel="steps back, k")
             axes.set_title(f"{part} training", pad=20)
         panels[0].set_ylabel("|d h(T) / d x(T-k)|, k = 0 is 1")
         legend(panels[0])
+
+
+def cell(numbers: list[float], most: int = 1) -> str:
+    """Median, least and most, as they stand in the README."""
+    words = [f"{n:.3g}" if n < np.inf else f"> {most}" for n in sorted(numbers)]
+    return f"{words[len(words) // 2]} ({words[0]} to {words[-1]})"
 
 
 def main() -> None:
@@ -151,22 +147,16 @@ def main() -> None:
     _ = parser.add_argument("--fast", action="store_true", help="for the tests")
     _ = parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     options = parser.parse_args()
-    sizes = (2, 40, 30) if options.fast else (SEEDS, UPDATES, STEPS_BACK)
+    sizes = FAST if options.fast else FULL
     found = {name: measured(name, *sizes) for name in NETWORKS}
-    print("| network | as drawn | after training | letters right |\n|---|---|---|---|")
-    table: dict[str, Any] = {}
+    print(
+        "| network | as drawn | after training | letters right | loss |\n" + "|---" * 5
+    )
     for name, one in found.items():
-        steps = {part: falls_under(one[part]) for part in ("before", "after")}
-        right = one["right"][:, -20:].mean(1).round(3).tolist()
-        table[name] = {**steps, "right": right, "losses": one["losses"][:, ::20]}
-        table[name]["losses"] = table[name]["losses"].round(4).tolist()
-        cells = [
-            f"{np.median(n):.3g} ({min(n):g} to {max(n):g})"
-            for n in (steps["before"], steps["after"], right)
-        ]
-        print(f"| {name} | {' | '.join(cells)} |")
+        reached = [cell(falls_under(one[k]), sizes[2]) for k in ("before", "after")]
+        ends = [cell(one[k][:, -20:].mean(1).tolist()) for k in ("right", "losses")]
+        print(f"| {' | '.join([name, *reached, *ends])} |")
     draw_curves(found, options.out / "reach.png")
-    _ = (options.out / "reach.json").write_text(json.dumps(table) + "\n")
 
 
 if __name__ == "__main__":

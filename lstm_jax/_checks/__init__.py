@@ -59,4 +59,8 @@ from lstm_jax._checks.params import (
     read_spec as read_spec,
     refuse_keys as refuse_keys,
 )
+from lstm_jax._checks.recorded import (
+    check_rollout as check_rollout,
+    check_same_shapes as check_same_shapes,
+)
 from lstm_jax._checks.traced import check_layer as check_layer, check_row as check_row
