@@ -27,7 +27,7 @@ LETTERS, LENGTH, DELAY, HIDDEN = 8, 3, 10, 32
 BLANK, GO, FEATURES = LETTERS, LETTERS + 1, LETTERS + 2
 SEQUENCES, BATCH, UNDER = 8, 64, 1e-3
 PARTS = ("before", "after", "losses", "right")
-FULL, FAST = (5, 2000, 100), (2, 40, 30)  # seeds, updates, steps back
+FULL, FAST = (5, 2000, 100), (2, 100, 30)  # seeds, updates, steps back
 OPTIMIZER = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(3e-3))
 Run = Callable[[Any, Array], Array]
 

@@ -68,7 +68,7 @@ def test_the_fast_run_draws_and_its_loss_falls(
     assert list(rows) == list(example.NETWORKS)
     for row in rows.values():
         loss = float(WORDS.findall(row.split("|")[-1])[0])
-        assert loss < 0.98 * np.log(example.LETTERS)
+        assert loss < 0.99 * np.log(example.LETTERS)
     assert (tmp_path / "reach.png").read_bytes().startswith(b"\x89PNG")
 
 
