@@ -5,6 +5,8 @@ Above `tracing`, and apart from it: what draws needs matplotlib, the extra `plot
 
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -100,7 +102,7 @@ def _time_second(trace: Trace, batch_first: bool) -> Trace:
             "states of every step are drawn. Use lstm_jax.trace(params, xs)."
         )
     if batch_first:
-        trace = Trace(*(np.moveaxis(np.asarray(a), -2, 1) for a in trace))
+        trace = jax.tree.map(lambda a: jnp.moveaxis(a, -2, 1), trace)
     if trace.i.shape[1] < 2:
         raise ValueError(
             f"{_WHERE}: trace must have two steps at least, not {trace.i.shape[1]}: it "

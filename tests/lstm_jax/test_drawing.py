@@ -11,12 +11,14 @@ from tests.given.inputs import B, H, I, T, make_inputs, make_spec
 from tests.given.wrong import Row, assert_raises
 
 STACK: Any = {"num_layers": 2, "bidirectional": True}
-PARAMS, XS, _ = make_inputs(make_spec(**STACK))
-PARAMS = {name: np.float32(a) for name, a in PARAMS.items()}
-XS = np.float32(XS)
+DRAWN = make_inputs(make_spec(**STACK))
+PARAMS: dict[str, Any] = {name: a.astype("f4") for name, a in DRAWN.params.items()}
+XS: Any = DRAWN.xs.astype("f4")
 LENGTHS = np.array([7, 5, 3])
 FOUND = trace(PARAMS, XS, lengths=LENGTHS)
-ONE_LAYER = {n: a for n, a in PARAMS.items() if "_l0" in n and "reverse" not in n}
+ONE_LAYER: dict[str, Any] = {
+    n: a for n, a in PARAMS.items() if "_l0" in n and "reverse" not in n
+}
 
 
 def pictures(figure: Any) -> dict[tuple[str, str], np.ndarray]:
@@ -73,7 +75,7 @@ def test_directions_are_read_off_the_numbers() -> None:
 @pytest.mark.parametrize("batch", [(), (2, B)])
 def test_batch_axes_and_layouts(batch: tuple[int, ...]) -> None:
     _, xs, _ = make_inputs(batch=batch)
-    xs = np.moveaxis(np.float32(xs), 0, -2)
+    xs = np.moveaxis(xs.astype("f4"), 0, -2)
     row = (1, 2)[: len(batch)]
     found = trace(ONE_LAYER, xs, batch_first=True)
     drawn = pictures(plot_gates(found, xs, row=row or None, batch_first=True))
