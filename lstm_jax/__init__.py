@@ -7,7 +7,6 @@ from lstm_jax._types import (
     LSTMState as LSTMState,
     ParamKey as ParamKey,
 )
-from lstm_jax.drawing import plot_gates as plot_gates
 from lstm_jax.init import init_params as init_params, spec_of as spec_of
 from lstm_jax.lengths import lengths_from_mask as lengths_from_mask
 from lstm_jax.model import LSTMModel as LSTMModel
@@ -19,7 +18,11 @@ from lstm_jax.rollouts import (
 )
 from lstm_jax.stack import lstm as lstm
 from lstm_jax.step import lstm_step as lstm_step
-from lstm_jax.tracing import Trace as Trace, trace as trace
+from lstm_jax.tracing import (
+    Trace as Trace,
+    plot_gates as plot_gates,
+    trace as trace,
+)
 
 # `from lstm_jax import *` must not put our `nnx` in the place of Flax's.
 __all__ = [

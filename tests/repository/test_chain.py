@@ -20,7 +20,7 @@ FLOORS = {
         ("export",),
         ("model",),
         ("nnx", "linen"),
-        ("carry", "drawing"),
+        ("carry",),
         ("stack", "init", "tracing", "lengths", "pretrained", "rollouts"),
         ("call",),
         ("backends",),

@@ -13,7 +13,7 @@ from tests.repository.source import imports, modules
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 OURS = {"lstm_jax", "parity"}
 # Rooms of lstm_jax that need the extra, or `plot`, which is a part of it.
-NEEDS_TRAIN = ("train", "cli", "__main__", "drawing")
+NEEDS_TRAIN = ("train", "cli", "__main__", "tracing")
 FRAMEWORKS = ("parity", "equinox", "haiku", "keras", "mlx", "onnx")
 BY_NAME = re.compile(r'import_module\("(\w+)[\w.]*"\)')
 # Packages whose import has another name.

@@ -26,7 +26,7 @@ NEEDED = STANDARD | {"flax", "jax", "jaxtyping", "lstm_jax", "numpy", "safetenso
 MAY_IMPORT = {
     "lstm_jax": NEEDED,
     "lstm_jax.terminal": NEEDED | {"rich"},
-    "lstm_jax.drawing": NEEDED | {"matplotlib"},
+    "lstm_jax.tracing.drawing": NEEDED | {"matplotlib"},
     "lstm_jax.cli": NEEDED | {"pandas"},
     "lstm_jax.train": NEEDED | {"matplotlib", "optax", "orbax", "pandas", "rich"},
     "parity": NEEDED | {"ml_dtypes", "parity", "rich"},

@@ -1,6 +1,6 @@
 """A trace as a picture: gates and cell over time, under the input.
 
-Above `tracing`, and apart from it: what draws needs matplotlib, the extra `plot`.
+What draws needs matplotlib, the extra `plot`: it is imported inside the functions.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from lstm_jax import _checks
 from lstm_jax._types import AnyArray
-from lstm_jax.tracing import Trace
+from lstm_jax.tracing.gates import Trace
 
 _WHERE = "plot_gates"
 _TITLES = {
