@@ -46,6 +46,8 @@ def test_each_picture_shows_its_gate_of_its_layer_and_direction() -> None:
     names = {"forget gate $f$": "f", "input gate $i$": "i", "output gate $o$": "o"}
     names |= {"cell $c$": "c"}
     assert len(found) == 5 * 4
+    down = [name for column, name in found if column == columns[0]]
+    assert down == ["input $x$", *names]
     for n, column in enumerate(columns):
         inputs = found[column, "input $x$"]
         np.testing.assert_array_equal(inputs, XS[:, row].T)
