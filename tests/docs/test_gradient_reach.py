@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from examples.gradient_reach import train as example
+from examples.gradient_reach import measure as example
 from tests.given import ROOT
 
 README = (ROOT / "examples" / "gradient_reach" / "README.md").read_text("utf-8")

@@ -1,6 +1,6 @@
 """How far back a gradient reaches, in a plain RNN and in an LSTM.
 
-    python examples/gradient_reach/train.py [--fast] [--out FOLDER]
+    python examples/gradient_reach/measure.py [--fast] [--out FOLDER]
 
 Each network is measured as it is drawn and after training on a short copy task: read
 three letters, wait, then write them down. Measured is the norm of `d h_T / d x_(T-k)`,
