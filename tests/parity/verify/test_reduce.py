@@ -53,6 +53,7 @@ def printed(script: str, folder: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_wrong_function_is_reduced_to_one_unit_and_one_step() -> None:
     found = parity.reduce_failure(drawn(3, 5), run=forgetful, steps=9, batch=(2, 4))
     case = found.case
