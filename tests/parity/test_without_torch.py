@@ -60,7 +60,16 @@ def wrong(params, xs, state):
     ys, after = lstm_jax.lstm(params, xs, state)
     return ys + 1, after
 case = parity.judge.cases.Case(name="", input_size=3, hidden_size=2, steps=4)
+def act(carry, inputs):  # counts the steps of an episode
+    carry = jnp.where(inputs[1], 0, carry) + 1
+    return carry, carry
+def replay(carry, inputs):
+    return jax.lax.scan(act, carry, inputs)
+done, acted = (jnp.array([[k] for k in ks]) for ks in ([0, 0, 1, 0], [3, 4, 1, 2]))
+rollout = lstm_jax.Rollout(jnp.array([2]), jnp.zeros((4, 1)), done, acted)
 calls = {
+    "check_resets": lambda: lstm_jax.check_resets(act, replay, rollout),
+    "plot_gates": lambda: lstm_jax.plot_gates(lstm_jax.trace(params, xs), xs),
     "lstm": lambda: lstm_jax.lstm(params, xs),
     "lstm_step": lambda: lstm_jax.lstm_step(layer, xs[0], state),
     "init_params": lambda: params,
@@ -120,7 +129,7 @@ print(json.dumps(found))
 """
 # Public names that are no functions, or that only hold what others give.
 PLAIN = {"LSTMSpec", "LSTMState", "LayerParams", "ParamKey", "Trace"}
-PLAIN |= {"Found", "Report", "Row"}
+PLAIN |= {"Found", "Report", "ResetCheck", "Rollout", "Row"}
 
 
 @pytest.fixture(scope="module")
