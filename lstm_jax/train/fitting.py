@@ -208,7 +208,8 @@ def _refuse_changes(place: Folder, section: dict[str, Any]) -> None:
 
 def _run(training: Training, place: Folder | None, progress: bool) -> Run:
     said, ends = training.said, training.ends
-    shown = Reporter(progress, training.total, ends.epochs)
+    epochs = ends.epochs if ends.steps is None else None
+    shown = Reporter(progress, training.total, epochs)
     if training.reads.valid is None:
         said.append("There is no validation: the weights are those of the last epoch.")
     with Signals(active=place is not None) as signals, shown:

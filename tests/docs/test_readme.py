@@ -52,7 +52,7 @@ def test_every_python_block_runs_one_after_the_other(
         exec(compile(block, str(page), "exec"), names)
         promised += re.findall(r"^print\(.*?\)(?:  |\n)# (.*)", block, re.MULTILINE)
     printed = capsys.readouterr().out.splitlines()
-    assert len(printed) == len(promised) >= 1
+    assert len(printed) == len(promised) >= (1 if page.stem == "index" else 4)
     for line, promise in zip(printed, promised, strict=True):
         assert promise.startswith(line)
 

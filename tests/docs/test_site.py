@@ -76,3 +76,11 @@ def test_no_page_asks_for_anything_from_elsewhere():
     asked = re.compile(r'<(?:link|script|img)[^>]+(?:href|src)="(?:https?:)?//[^"]+"')
     for page in SITE.rglob("*.html"):
         assert asked.findall(page.read_text("utf-8")) == [], page
+
+
+@pytest.mark.slow
+@built
+def test_every_link_of_the_site_leads_to_a_file():
+    for page in SITE.rglob("*.html"):
+        links = re.findall(r'href="([^"#?:]+)["#?]', page.read_text("utf-8"))
+        assert [link for link in links if not (page.parent / link).exists()] == [], page

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 _SHOWN = (
-    "epoch {task.fields[epoch]} of {task.fields[epochs]}  "
+    "epoch {task.fields[epoch]}{task.fields[of]}  "
     "loss {task.fields[loss]}{task.fields[more]}"
 )
 
@@ -15,13 +15,14 @@ _SHOWN = (
 class Reporter(AbstractContextManager):
     """Shows how far a run is; without `shown`, nothing."""
 
-    def __init__(self, shown: bool, total: int | None, epochs: int) -> None:
+    def __init__(self, shown: bool, total: int | None, epochs: int | None) -> None:
         self._line: Progress | None = None
         if shown:
             left = TimeRemainingColumn(), TextColumn("left")
             columns = TextColumn(_SHOWN), BarColumn(), *left
             self._line = Progress(*columns, console=Console(stderr=True))
-            fields: Any = {"epoch": 1, "epochs": epochs, "loss": "-", "more": ""}
+            of = "" if epochs is None else f" of {epochs}"
+            fields: Any = {"epoch": 1, "of": of, "loss": "-", "more": ""}
             self._task = self._line.add_task("", total=total, **fields)
 
     def __enter__(self) -> "Reporter":

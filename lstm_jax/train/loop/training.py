@@ -122,7 +122,8 @@ class Training:
         at = self.standing
         if self.reads.valid is None or not at.best_epoch or not self.over():
             return []
-        why = f"no better validation loss for {at.waited} epochs"
+        epochs = "epoch" if at.waited == 1 else f"{at.waited} epochs"
+        why = f"no better validation loss in the last {epochs}"
         end = f": {why}" if self._waited_enough() else ""
         whose = (
             f"The weights are those of epoch {at.best_epoch}, the best by validation."

@@ -155,7 +155,7 @@ def test_the_end_of_a_run_is_explained(
     more = "--out waited --epochs 9 --patience 1 --rate 1e-9"
     assert main([*words.split(), *more.split()]) == 0
     said = " ".join(capsys.readouterr().err.split())
-    why = "no better validation loss for 1 epochs"
+    why = "no better validation loss in the last epoch"
     assert re.search(rf"The run ended after epoch \d: {why}\. {whose}", said)
 
 
