@@ -1,7 +1,9 @@
 """docs/design.md: its map is the tree."""
 
+import inspect
 import re
 
+import lstm_jax
 from tests.given import ROOT
 
 TEXT = (ROOT / "docs" / "design.md").read_text("utf-8")
@@ -41,3 +43,16 @@ def test_every_room_is_on_the_map() -> None:
         }
         rooms -= {f"{package}/__init__.py", f"{package}/__main__.py"}
         assert rooms <= set(listed())
+
+
+def test_the_signature_is_that_of_the_code() -> None:
+    (written,) = re.findall(r"```python\nlstm\((.*?)\)", TEXT, re.DOTALL)
+    plain = inspect.signature(lstm_jax.lstm).replace(
+        return_annotation=inspect.Signature.empty
+    )
+    bare = [
+        one.replace(annotation=inspect.Parameter.empty)
+        for one in plain.parameters.values()
+    ]
+    found = str(plain.replace(parameters=bare)).strip("()").replace("'", '"')
+    assert " ".join(written.split()) == found

@@ -57,6 +57,20 @@ def test_every_python_block_runs_one_after_the_other(
         assert promise.startswith(line)
 
 
+@pytest.mark.slow
+def test_the_page_of_proof_prints_a_script_of_one_unit_and_one_step(
+    capsys: Any,
+) -> None:
+    names: dict[str, Any] = {}
+    (block,) = blocks(DOCS / "proof.md", "python")
+    exec(compile(block, "proof.md", "exec"), names)
+    printed = capsys.readouterr().out
+    exec(compile(printed, "small.py", "exec"), {"run": names["forgetful"]})
+    assert capsys.readouterr().out.startswith("FAIL ys")
+    assert "init_params(jax.random.key(0), 1, 1)" in printed
+    assert "steps=1" in printed
+
+
 def trained(module: lstm_jax.LSTM) -> None:
     """A step of gradient descent on the module itself."""
     xs = jnp.ones((3, 2, module.spec.input_size), module.dtype_of_params())
