@@ -1,6 +1,6 @@
 """Four stocks, day by day: what is known at each close, and what comes next."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,10 @@ class Stock:
     def returns(self, ys: np.ndarray) -> np.ndarray:
         """Standardized returns as log returns."""
         return ys * self.std + self.mean
+
+
+# From a stock and a part's name to the log returns that it predicts, `(days,)`.
+Predictor = Callable[[Stock, str], np.ndarray]
 
 
 def tables() -> dict[str, dict[str, np.ndarray]]:

@@ -15,17 +15,15 @@ import jax
 import numpy as np
 from flax import nnx
 
-from examples.form import Example, Outcome, Size
-from examples.stocks.data import INPUTS, NAMES, Stock, read, windows
+from examples.form import MODEL, Example, Outcome, Size
+from examples.stocks.baselines import by_ridge, persistence, training_mean
+from examples.stocks.data import INPUTS, NAMES, Predictor, Stock, read
 from examples.stocks.drawing import draw
-from examples.stocks.measures import hit_rate, lag_correlations, r_squared
+from examples.stocks.scoring import prices, scores
 from lstm_jax import LSTMModel
 from lstm_jax.train import Streams, fit, streams
-from lstm_jax.train.scores.ridge import Ridge, fit_ridge
 
 EPOCHS: dict[Size, int] = {"fast": 10, "usual": 60}
-LENGTHS = (1, 2, 5, 10, 20)  # days that the ridge regression may read
-Predicted = list[np.ndarray]  # of each stock, the log returns of the test days
 
 
 def chunks(stocks: list[Stock], part: str) -> Streams:
@@ -50,7 +48,7 @@ def new_model(seed: int) -> LSTMModel:
 
 
 @nnx.jit
-def day_by_day(model: LSTMModel, xs: jax.Array) -> jax.Array:
+def day_by_day(model: LSTMModel, xs: Any) -> jax.Array:
     """Predictions `(T, 1)` for rows `(T, I)`: each day one step, the state is kept."""
 
     def day(state: Any, x: jax.Array) -> tuple[Any, jax.Array]:
@@ -60,55 +58,14 @@ def day_by_day(model: LSTMModel, xs: jax.Array) -> jax.Array:
     return jax.lax.scan(day, model.initial_state(), xs)[1]
 
 
-def by_model(model: LSTMModel, stocks: list[Stock]) -> Predicted:
-    """The model has read every day since the first when the test part begins."""
-    held = [np.asarray(day_by_day(model, stock.xs), np.float64) for stock in stocks]
-    return [s.returns(ys[s.test, 0]) for s, ys in zip(stocks, held, strict=True)]
+def by_model(model: LSTMModel) -> Predictor:
+    """The model has read every day since the first when a part begins."""
 
+    def predict(stock: Stock, part: str) -> np.ndarray:
+        ys = np.asarray(day_by_day(model, stock.xs), np.float64)
+        return stock.returns(ys[getattr(stock, part), 0])
 
-def by_ridge(stocks: list[Stock]) -> Predicted:
-    """Days and penalty are those with the least error on the validation part."""
-    fitted: list[tuple[float, int, Ridge]] = []
-    for length in LENGTHS:
-        train, valid = (windows(stocks, p, length) for p in ("training", "validation"))
-        ridge = fit_ridge(train, valid)
-        error = float(((ridge.predict(valid) - valid.ys) ** 2).mean())
-        fitted.append((error, length, ridge))
-    _, length, ridge = min(fitted, key=lambda one: one[0])
-    tests = [windows([stock], "test", length) for stock in stocks]
-    return [
-        s.returns(ridge.predict(w)[:, 0]) for s, w in zip(stocks, tests, strict=True)
-    ]
-
-
-def baselines(stocks: list[Stock]) -> dict[str, Predicted]:
-    """Each baseline's predictions."""
-    zeros = [np.zeros(stock.test.sum()) for stock in stocks]
-    means = [z + stock.mean for z, stock in zip(zeros, stocks, strict=True)]
-    return {"persistence": zeros, "training mean": means, "ridge": by_ridge(stocks)}
-
-
-def scores(stocks: list[Stock], predicted: Predicted) -> dict[str, float]:
-    """Scores over all stocks and test days; the curve's are means over the stocks."""
-    truth = [stock.returns(stock.ys[stock.test]) for stock in stocks]
-    days = np.concatenate([stock.days[stock.test] for stock in stocks])
-    guess, true = np.concatenate(predicted), np.concatenate(truth)
-    error, least = ((guess - true) ** 2).mean(), (true**2).mean()
-    found = {"RMSE, %": 100 * error**0.5, "skill, %": 100 * (1 - error / least)}
-    if guess.any():
-        rate, low, high = hit_rate(guess, true, days)
-        found |= {"hit rate, %": 100 * rate, "from, %": 100 * low, "to, %": 100 * high}
-    pairs = [prices(s, p) for s, p in zip(stocks, predicted, strict=True)]
-    found["R² of the price"] = float(np.mean([r_squared(*pair) for pair in pairs]))
-    lags = np.mean([lag_correlations(*pair) for pair in pairs], axis=0)
-    found["lag, days"] = int(lags.argmax())
-    return {name: float(score) for name, score in found.items()}
-
-
-def prices(stock: Stock, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The predicted and the true price of each test day."""
-    before, truth = stock.prices[stock.test], stock.returns(stock.ys[stock.test])
-    return before * np.exp(predicted), before * np.exp(truth)
+    return predict
 
 
 def run(size: Size, seed: int) -> Outcome:
@@ -117,11 +74,18 @@ def run(size: Size, seed: int) -> Outcome:
     train, valid = chunks(stocks, "training"), chunks(stocks, "validation")
     options: dict[str, Any] = {"rate": 1e-3, "epochs": EPOCHS[size], "seed": seed}
     made = fit(new_model(seed), train, validation=valid, **options)
-    found = {"model": by_model(made.model, stocks), **baselines(stocks)}
-    rows = {name: scores(stocks, predicted) for name, predicted in found.items()}
+    predictors: dict[str, Predictor] = {
+        MODEL: by_model(made.model),
+        "persistence": persistence,
+        "training mean": training_mean,
+        "ridge": by_ridge(stocks),
+    }
+    rows = {name: scores(stocks, one) for name, one in predictors.items()}
+    drawn = {
+        n: prices(stocks[0], one(stocks[0], "test")) for n, one in predictors.items()
+    }
     losses = made.history["loss"]
-    curves = {name: prices(stocks[0], held[0]) for name, held in found.items()}
-    kept = NAMES[0], stocks[0].days[stocks[0].test], curves
+    kept = NAMES[0], stocks[0].days[stocks[0].test], drawn
     return Outcome(rows, (losses.iloc[0], losses.iloc[-1]), kept)
 
 

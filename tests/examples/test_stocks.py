@@ -3,11 +3,12 @@
 import sys
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from examples.stocks import data, train
+from examples.stocks import baselines, data, scoring, train
 from examples.stocks.measures import hit_rate, lag_correlations, r_squared, wilson
 
 
@@ -70,7 +71,7 @@ def test_inputs_and_targets_by_hand() -> None:
     close = {name: np.log(one["adj_close"]) for name, one in given.items()}
     assert_allclose(stock.returns(stock.ys)[row], np.diff(close["C"])[row + 1])
     assert_allclose(stock.prices[row], given["C"]["adj_close"][row + 1])
-    others = (np.diff(close["A"])[:-1] + 0) / 1
+    others = np.diff(close["A"])[:-1]
     others[100:] = (others[100:] + np.diff(close["B"])[:-1]) / 2  # B has begun
     expected = (others - others[stock.training].mean()) / others[stock.training].std()
     assert_allclose(stock.xs[:, 1], expected, rtol=1e-4, atol=1e-5)
@@ -78,7 +79,7 @@ def test_inputs_and_targets_by_hand() -> None:
 
 def test_a_predicted_price_is_the_last_one_and_the_return() -> None:
     stock = data.read(tables())[0]
-    guess, true = train.prices(stock, np.zeros(stock.test.sum()))
+    guess, true = scoring.prices(stock, np.zeros(stock.test.sum()))
     assert_allclose(guess[1:], true[:-1])
     assert_allclose(true, tables()["A"]["adj_close"][2:][stock.test])
 
@@ -114,25 +115,36 @@ def test_a_step_a_day_is_the_whole_sequence() -> None:
     model.load_params(params | {"fc.weight": params["fc.weight"] + 0.3})
     xs = data.read(tables())[0].xs[:300]
     steps = np.asarray(train.day_by_day(model, xs))
-    assert_allclose(steps, model(xs), atol=1e-5)
+    assert_allclose(steps, model(jnp.asarray(xs)), atol=1e-5)
     assert np.std(steps) > 0.01
 
 
 def test_the_new_model_predicts_the_same_for_every_day() -> None:
-    made = np.asarray(train.new_model(1)(data.read(tables())[0].xs))
+    made = np.asarray(train.new_model(1)(jnp.asarray(data.read(tables())[0].xs)))
     assert_array_equal(made, np.full_like(made, made[0, 0]))
 
 
 def test_scores_of_persistence_and_of_the_truth() -> None:
     stocks = data.read(tables())
-    still = train.scores(stocks, [np.zeros(s.test.sum()) for s in stocks])
+    still = scoring.scores(stocks, baselines.persistence)
     assert still["skill, %"] == 0
     assert still["lag, days"] == 1
     assert "hit rate, %" not in still
-    perfect = train.scores(stocks, [s.returns(s.ys[s.test]) for s in stocks])
+    perfect = scoring.scores(stocks, lambda s, p: s.returns(s.ys[getattr(s, p)]))
     assert perfect["RMSE, %"] == 0
     assert perfect["lag, days"] == 0
     assert perfect["hit rate, %"] == perfect["skill, %"] == 100
+    assert perfect["skill on validation, %"] == 100
+
+
+def test_ridge_finds_that_a_move_is_taken_back_the_next_day() -> None:
+    given = tables()
+    for one in given.values():
+        noise = 0.02 * np.random.default_rng(1).normal(size=len(one["date"]))
+        one["adj_close"] = np.exp(noise)
+    stocks = data.read(given)
+    _, skill = scoring.errors(stocks, baselines.by_ridge(stocks), "test")
+    assert 40 < skill < 50  # one day reaches 25, twenty days 47.6, all of the past 50
 
 
 def test_wilson_by_its_published_example() -> None:
