@@ -1,5 +1,7 @@
 """The scores of predictions over all stocks."""
 
+from typing import Any
+
 import numpy as np
 
 from examples.stocks.data import Predictor, Stock
@@ -18,7 +20,11 @@ def scores(stocks: list[Stock], predict: Predictor) -> dict[str, float]:
     """Scores over all stocks and test days; the curve's are means over the stocks."""
     rmse, skill = errors(stocks, predict, "test")
     promised = errors(stocks, predict, "validation")[1]
-    found = {"RMSE, %": rmse, "skill, %": skill, "skill on validation, %": promised}
+    found: dict[str, Any] = {
+        "RMSE, %": rmse,
+        "skill, %": skill,
+        "skill on validation, %": promised,
+    }
     guess = np.concatenate([predict(stock, "test") for stock in stocks])
     if guess.any():
         true = np.concatenate([stock.returns(stock.ys[stock.test]) for stock in stocks])
