@@ -23,7 +23,7 @@ LOOKS = {
 def draw(outcome: Outcome, folder: Path) -> None:
     """Write `stretch.png` and `alarms.png`."""
     test, found = outcome.kept
-    with drawn(folder / "stretch.png", 9.0, 3.4) as figure:
+    with drawn(folder / "stretch.png", 9.0, 3.6) as figure:
         _stretch(figure.subplots(), test, found)
     with drawn(folder / "alarms.png", 9.0, 3.8) as figure:
         left, right = figure.subplots(1, 2)
@@ -52,7 +52,7 @@ def _stretch(axes: Any, test: Any, found: Any) -> None:
         look = {"color": LOOKS[name]["color"], "ls": "", "marker": marker, "ms": 7}
         _ = axes.plot(times[rung], readings[rung], label=f"alarm, {name}", **look)
     axes.set_ylabel("glucose, mg/dL")
-    axes.set_title("Around the event in the middle of the test part", pad=20)
+    axes.set_title("Around the event in the middle of the test part", pad=34)
     _dates(axes)
     legend(axes)
 

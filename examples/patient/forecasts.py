@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from examples.patient.alarms import Watch, watch
+from examples.patient.alarms import LOW, Watch, watch
 from lstm_jax.train import Dataset, Run, Windows
 from lstm_jax.train.predicting import predict
 from lstm_jax.train.scores import fit_baselines
@@ -60,6 +60,12 @@ def rmse(forecast: Forecast, windows: Windows) -> float:
     """Root mean squared error in mg/dL, where the reading in 30 minutes is there."""
     errors = forecast(windows) - windows.truth()[:, -1, 0]
     return float(np.sqrt(np.nanmean(errors**2)))
+
+
+def bias_where_low(forecast: Forecast, windows: Windows) -> float:
+    """How much too high the forecast is, in mg/dL, where the reading comes out low."""
+    truth = windows.truth()[:, -1, 0]
+    return float((forecast(windows) - truth)[truth < LOW].mean())
 
 
 def at_readings(forecast: Forecast, windows: Windows) -> np.ndarray:

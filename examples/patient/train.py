@@ -25,6 +25,7 @@ from examples.patient.forecasts import (
     Forecast,
     at_readings,
     baselines,
+    bias_where_low,
     of_model,
     rmse,
     watched,
@@ -40,12 +41,14 @@ class Judged(NamedTuple):
 
     Attributes:
         rmse: mg/dL.
+        bias: mg/dL, where the reading in 30 minutes is low.
         predicted: At each reading, `(N,)`.
         curve: What each threshold gives.
         chosen: The number of the threshold that the validation part chose.
     """
 
     rmse: float
+    bias: float
     predicted: np.ndarray
     curve: list[Found]
     chosen: int
@@ -62,8 +65,8 @@ def judged(forecast: Forecast, valid: Windows, test: Windows) -> Judged:
     chosen = alarms.curve(watched(valid), at_readings(forecast, valid))
     predicted = at_readings(forecast, test)
     found = alarms.curve(watched(test), predicted)
-    place = alarms.highest(chosen, FALSE_A_DAY)
-    return Judged(rmse(forecast, test), predicted, found, place)
+    errors = rmse(forecast, test), bias_where_low(forecast, test)
+    return Judged(*errors, predicted, found, alarms.highest(chosen, FALSE_A_DAY))
 
 
 def scores(one: Judged) -> dict[str, float]:
@@ -73,6 +76,7 @@ def scores(one: Judged) -> dict[str, float]:
     same = one.curve[alarms.highest(one.curve, FALSE_A_DAY)]
     return {
         "RMSE, mg/dL": one.rmse,
+        "bias where low, mg/dL": one.bias,
         "events found, %": 100 * found.sensitivity,
         "from, %": 100 * low,
         "to, %": 100 * high,

@@ -107,6 +107,13 @@ def test_the_error_is_that_of_the_reading_in_30_minutes() -> None:
     assert_allclose(forecasts.rmse(lambda w: w.last()[:, 0], windows), 6 * 1.5)
 
 
+def test_the_bias_is_that_of_the_readings_that_come_out_low() -> None:
+    windows = windows_of(100 - 1.0 * np.arange(50))  # 66, at row 34, is 6 below 72
+    assert forecasts.bias_where_low(lambda w: w.last()[:, 0], windows) == 6
+    five = forecasts.bias_where_low(lambda w: np.full(len(w), 65.0), windows)
+    assert_allclose(five, 65 - np.arange(51, 70).mean())
+
+
 def test_a_forecast_stands_at_the_last_reading_that_it_knows() -> None:
     windows = windows_of(80 + 1.5 * np.arange(40))
     found = forecasts.at_readings(lambda w: w.last()[:, 0], windows)
