@@ -44,7 +44,7 @@ def _stretch(axes: Any, test: Any, found: Any) -> None:
         _ = axes.plot(later, line, label=f"{name}, 30 min before", **LOOKS[name])
     line = np.where(holes, np.nan, readings[rows])
     _ = axes.plot(times[rows], line, color=BLACK, lw=1.2, label="reading")
-    _ = axes.axhline(LOW, color=BLACK, lw=0.8, ls=":")
+    _ = axes.axhline(LOW, color=BLACK, lw=0.8, ls=":", label=f"{LOW:g} mg/dL")
     for name, marker in {"ridge": "^", MODEL: "v"}.items():
         one = found[name]
         rung = raise_alarms(seen, one.predicted, float(THRESHOLDS[one.chosen]))

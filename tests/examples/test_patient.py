@@ -39,6 +39,13 @@ def test_the_package_holds_what_the_readme_says() -> None:
     assert counts == {"train": 33_049, "test": 10_557, "valid": 7_929}
 
 
+def test_two_of_three_readings_from_70_to_80_are_higher_later() -> None:
+    windows = train.cut(data.read()).train
+    now, later = windows.last()[:, 0], windows.truth()[:, -1, 0]
+    near = (now >= 70) & (now < 80)
+    assert 0.64 < np.mean(later[near] > now[near]) < 0.69
+
+
 def test_a_second_receiver_and_repeats_are_left_out() -> None:
     kept = data.without_repeats(table([0, 5, 5, 6, 10, 11, 13, 16, 30]))
     assert_array_equal(kept["time"], table([0, 5, 10, 13, 16, 30])["time"])
