@@ -33,7 +33,7 @@ def blocks(page, language):
 
 
 def params(page):
-    marks = () if page.stem in ("README", "index") else pytest.mark.slow
+    marks = () if page.stem == "index" else pytest.mark.slow
     return pytest.param(page, id=page.stem, marks=marks)
 
 

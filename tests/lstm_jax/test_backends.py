@@ -206,6 +206,7 @@ def test_outputs_take_no_more_memory_for_more_steps(backend: Any) -> None:
         assert short == long
 
 
+@pytest.mark.slow
 def test_a_gradient_keeps_no_more_than_in_the_plain_order(backend: Any) -> None:
     def gradient(params: Any, xs: Any, *, backend: Any) -> Any:
         def loss(params: Any) -> Any:

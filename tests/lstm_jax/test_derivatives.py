@@ -294,8 +294,8 @@ def kind(request: pytest.FixtureRequest) -> Kind:
     return Kind(case, case.draw(), request.param == "dropout")
 
 
-# The others take three times as long: `make test-all` has them.
-QUICK = {"grad", "jvp_of_grad"}
+# The others take four times as long: `make test-all` has them.
+QUICK = {"grad"}
 NAMES = [
     name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
     for name in TRANSFORMS
