@@ -18,7 +18,7 @@ def cut_parts(
     options = recipe.options
     segments = find_segments(found.series, recipe.step, options.max_gap, found.part)
     whole = find_segments(found.series, recipe.step, options.max_gap)
-    say_holes(notes, found.series, whole, options.max_gap)
+    say_holes(notes, found.series, whole, recipe.step, options.max_gap)
     scale = recipe.scales.rows_of(notes, found.series)
     source, ahead = source_of(
         notes, recipe, recipe.step, columns_of(found, segments, scale)

@@ -130,7 +130,7 @@ class Recipe(Plan):
         numbers = self._numbers(notes, frame)
         series = in_series(notes, groups, instants, options.duplicates)
         segments = find_segments(series, self.step, options.max_gap)
-        say_holes(notes, series, segments, options.max_gap)
+        say_holes(notes, series, segments, self.step, options.max_gap)
         values = {name: held[series.rows] for name, held in numbers.items()}
         if self.static is None:
             held = check_static(notes, frame, groups, roles.static)

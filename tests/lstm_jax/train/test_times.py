@@ -166,6 +166,17 @@ def test_months_and_years_of_any_length_are_one_step(freq: str) -> None:
         assert "The step is a month." in made.said
 
 
+def test_a_row_that_is_no_step_after_the_last_is_not_counted_as_one() -> None:
+    minutes = np.sort(np.append(np.arange(0, 300, 5), 61))
+    times = pd.Timestamp("2020-01-01") + pd.to_timedelta(minutes, "min")
+    made = cut(pd.DataFrame({"day": times, "flow": np.arange(61.0)}))
+    ends = made.train.ends
+    for apart in (minutes[ends + 1] - minutes[ends], minutes[ends] - minutes[ends - 1]):
+        assert set(apart) == {4, 5}  # 61 to 65 is a step, 60 to 61 is none
+    said = "Rows less than half a step after the last one, where every window ends: 1. "
+    assert said + "Without these rows there are more windows." in made.said
+
+
 def test_a_year_without_a_month_is_a_hole() -> None:
     times = pd.date_range("1990-01-01", periods=60, freq="MS").delete(13)
     made = cut(pd.DataFrame({"day": times, "flow": np.arange(59) % 7}))

@@ -130,25 +130,31 @@ def find_segments(
 ) -> Segments:
     """Where each row's segment begins and ends.
 
-    A segment ends with its group and before a hole of more than `max_gap` steps. With
+    A segment ends with its group, before a hole of more than `max_gap` steps, and
+    before a row that is less than half a step after the last, which is no step. With
     the parts of the rows it also ends where an earlier part follows a later one, so
     that no row has one of a later part before it.
     """
     new = np.ones(len(series.rows) + 1, bool)
     same = series.group[1:] == series.group[:-1]
-    if step is None:
-        near = np.zeros_like(same)
-    else:
-        apart = np.diff(series.times)
-        if series.kind == DATES:
-            apart = apart.astype(MICROSECONDS).astype(np.int64)
-        near = np.rint(apart / step) <= max_gap
+    steps = steps_between(series, step)
+    near = (steps >= 1) & (steps <= max_gap)
     if part is not None:
         near &= part[1:] >= part[:-1]
     new[1:-1] = ~(same & near)
     begin = np.flatnonzero(new)
     sizes = np.diff(begin)
     return Segments(np.repeat(begin[:-1], sizes), np.repeat(begin[1:] - 1, sizes))
+
+
+def steps_between(series: Series, step: Step) -> np.ndarray:
+    """The steps from each row to the next, rounded; none where there is no step."""
+    if step is None:
+        return np.full(max(len(series.rows) - 1, 0), np.inf)
+    apart = np.diff(series.times)
+    if series.kind == DATES:
+        apart = apart.astype(MICROSECONDS).astype(np.int64)
+    return np.floor(apart / step + 0.5)  # half a step is one
 
 
 def later(times: np.ndarray, steps: np.ndarray, step: Step) -> np.ndarray:
@@ -192,16 +198,36 @@ UNITS = {
 }
 
 
-def say_holes(notes: Notes, series: Series, segments: Segments, max_gap: int) -> None:
+def say_holes(
+    notes: Notes, series: Series, segments: Segments, step: Step, max_gap: int
+) -> None:
     """Say how many holes no window crosses, and the groups that have the most."""
     begin = np.flatnonzero(segments.first == np.arange(len(series.rows)))
     holes = np.bincount(series.group[begin], minlength=len(series.names)) - 1
-    if not holes.any():
-        return
-    most = [series.names[k] for k in np.argsort(-holes, kind="stable") if holes[k]]
-    whose = f", in {listed(most)}" if most[0] else ""
-    steps = counted(max_gap, "step")
-    notes.say(
-        f"Holes of more than {steps}, which no window crosses{whose}: {holes.sum()}. "
-        "A larger max_gap= crosses more."
+    same = series.group[1:] == series.group[:-1]
+    close = same & (steps_between(series, step) == 0)
+    near = np.bincount(series.group[1:][close], minlength=len(series.names))
+    _say_where(
+        notes,
+        series,
+        holes - near,
+        f"Holes of more than {counted(max_gap, 'step')}, which no window crosses",
+        "A larger max_gap= crosses more.",
     )
+    _say_where(
+        notes,
+        series,
+        near,
+        "Rows less than half a step after the last one, where every window ends",
+        "Without these rows there are more windows.",
+    )
+
+
+def _say_where(
+    notes: Notes, series: Series, found: np.ndarray, what: str, cure: str
+) -> None:
+    if not found.any():
+        return
+    most = [series.names[k] for k in np.argsort(-found, kind="stable") if found[k]]
+    whose = f", in {listed(most)}" if most[0] else ""
+    notes.say(f"{what}{whose}: {found.sum()}. {cure}")
