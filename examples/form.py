@@ -89,8 +89,9 @@ class Example:
         return outcomes
 
     def strongest(self, numbers: Numbers) -> str:
-        """The baseline with the best median."""
-        others = [name for name in numbers if name != MODEL]
+        """The baseline with the best median, of those that have the score."""
+        scored = [name for name, scores in numbers.items() if self.score in scores]
+        others = [name for name in scored if name != MODEL]
         pick = min if self.best == "lowest" else max
         return pick(others, key=lambda name: median(numbers[name][self.score]))
 

@@ -98,6 +98,13 @@ def test_the_strongest_baseline_is_the_one_compared() -> None:
     assert made_up().verdict(found) == "worse"
 
 
+def test_a_row_without_the_score_is_no_baseline() -> None:
+    found = numbers([2], [3]) | {"truth": {"whole, %": [1.0]}}
+    assert made_up().strongest(found) == "ridge"
+    assert made_up().verdict(found) == "better"
+    assert form.table(found).endswith("| truth | - | 1 |\n")
+
+
 def test_a_number_far_from_the_recorded_ones_is_told() -> None:
     recorded = numbers([1.0, 2.0], [3.0, 3.0])
     assert form.outside(numbers([2.5], [3.0]), recorded) == []
