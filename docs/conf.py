@@ -22,7 +22,7 @@ extensions = [
 ]
 exclude_patterns = ["_build", "_ext"]
 html_theme = "sphinx_book_theme"
-html_static_path = ["_static"]
+html_static_path = ["_static", "../examples/melody/sound"]
 html_css_files = ["site.css"]
 html_theme_options = {
     "show_toc_level": 2,

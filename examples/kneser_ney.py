@@ -7,6 +7,7 @@ and Goodman call modified.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -67,12 +68,22 @@ class KneserNey:
         """Minus the binary logarithms of the probabilities, `(T,)`."""
         return -np.log2(self.probabilities(sequence))
 
-    def following(self, context: Sequence[int]) -> np.ndarray:
-        """Of each token after a context, `(size,)`. The begin counts as a context."""
-        before = _padded(np.asarray(context, np.int64), self.order, self.size)
-        before = before[len(before) - self.order + 1 :]
-        rows = np.broadcast_to(before, (self.size, len(before)))
-        return self._of(np.column_stack([rows, np.arange(self.size)]))
+    def following(self, contexts: np.ndarray) -> np.ndarray:
+        """Of each token after each context, `(B, order - 1)` to `(B, size)`.
+
+        The number `size` in a context stands for what is before the begin.
+        """
+        rows = np.repeat(contexts.astype(np.int64), self.size, axis=0)
+        tokens = np.tile(np.arange(self.size), len(contexts))
+        return self._of(np.column_stack([rows, tokens])).reshape(-1, self.size)
+
+    def step(self, tokens: np.ndarray, state: Any) -> tuple[np.ndarray, Any]:
+        """A step for `language.sample`. The first tokens stand for the begin."""
+        if state is None:
+            state = np.full((len(tokens), self.order - 1), self.size)
+        else:
+            state = np.column_stack([state[:, 1:], tokens])
+        return self.following(state), state
 
     def seen(self, sequence: np.ndarray) -> np.ndarray:
         """The length of the longest known n-gram that ends at each token, `(T,)`."""
@@ -130,8 +141,9 @@ def fit(
 def estimated(counts: np.ndarray) -> np.ndarray:
     """Discounts of counts of 1, of 2 and of 3 or more, from how frequent they are.
 
-    Each is between 0 and the count. Where no count is 1 or none is 2 there is nothing
-    to estimate from, and each is a half.
+    Each is between 0.001 and the count, so that something is left for what was never
+    seen. Where no count is 1 or none is 2 there is nothing to estimate from, and each
+    is a half.
     """
     n = np.bincount(counts, minlength=5)[1:5].astype(float)
     if n[0] == 0 or n[1] == 0:
@@ -139,7 +151,7 @@ def estimated(counts: np.ndarray) -> np.ndarray:
     y = n[0] / (n[0] + 2 * n[1])
     steps = np.arange(1, 4)
     later = np.divide(n[1:], n[:3], out=np.zeros(3), where=n[:3] > 0)
-    return np.clip(steps - (steps + 1) * y * later, 0, steps)
+    return np.clip(steps - (steps + 1) * y * later, 1e-3, steps)
 
 
 def _level(
@@ -156,14 +168,13 @@ def _level(
     return Level(grams, (counts - cuts) / totals[of], contexts, rests)
 
 
-def _padded(sequence: np.ndarray, order: int, size: int) -> np.ndarray:
-    """The sequence after `order - 1` tokens that stand for its begin."""
-    return np.concatenate([np.full(order - 1, size), sequence.astype(np.int64)])
-
-
 def _windows(sequence: np.ndarray, order: int, size: int) -> np.ndarray:
-    """Each token with the `order - 1` before it, `(T, order)`."""
-    padded = _padded(sequence, order, size)
+    """Each token with the `order - 1` before it, `(T, order)`.
+
+    The number `size` stands for what is before the begin.
+    """
+    before = np.full(order - 1, size)
+    padded = np.concatenate([before, sequence.astype(np.int64)])
     return np.lib.stride_tricks.sliding_window_view(padded, order)
 
 

@@ -4,10 +4,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from lstm_jax.train import cross_entropy
+
+_nats = jax.jit(cross_entropy)
+Step = Callable[[np.ndarray, Any], tuple[np.ndarray, Any]]
 
 
 def bits(model: Any, xs: np.ndarray, ys: np.ndarray, chunk: int = 64) -> np.ndarray:
@@ -26,7 +28,7 @@ def bits(model: Any, xs: np.ndarray, ys: np.ndarray, chunk: int = 64) -> np.ndar
     for start in range(0, xs.shape[1], chunk):
         some = slice(start, start + chunk)
         logits, state = model.with_state(xs[:, some], state)
-        found.append(np.asarray(cross_entropy(logits, jnp.asarray(ys[:, some]))))
+        found.append(np.asarray(_nats(logits, ys[:, some])))
     return np.concatenate(found, axis=1) / np.log(2)
 
 
@@ -57,30 +59,46 @@ def best_weight(one: np.ndarray, other: np.ndarray) -> float:
     return float(min(weights, key=lambda weight: mixed(weight, one, other).mean()))
 
 
+def stepping(model: Any) -> Step:
+    """The step of an LSTM for `sample`."""
+
+    def step(tokens: np.ndarray, state: Any) -> tuple[np.ndarray, Any]:
+        state = model.initial_state(tokens.shape) if state is None else state
+        logits, state = model.step(tokens, state)
+        return np.asarray(jax.nn.softmax(logits), np.float64), state
+
+    return step
+
+
 def sample(
-    model: Any,
+    step: Step,
     first: Sequence[int],
     steps: int,
     rng: np.random.Generator,
     pick: Callable[[np.ndarray], np.ndarray],
+    end: int | None = None,
 ) -> np.ndarray:
-    """Let the model go on, a token at a time.
+    """Let a model go on, a token at a time.
 
     Args:
-        model: As in `bits`.
+        step: From tokens `(B,)` and the state before, None at the begin, to
+            probabilities `(B, V)` and the state after.
         first: The token that each row begins with, `(B,)`.
-        steps: Tokens to draw.
+        steps: Tokens to draw, at most.
         rng: Of the draws.
         pick: Probabilities `(B, V)` to those that are drawn from, such as `nucleus`.
+        end: The token that ends a row: where each has one, no more are drawn.
 
     Returns:
-        Tokens, `(B, steps)`, without the first.
+        Tokens, `(B, steps)` or fewer, without the first.
     """
-    state, tokens, drawn = model.initial_state((len(first),)), np.array(first), []
-    for _ in range(steps):
-        logits, state = model.step(tokens, state)
-        tokens = draw(pick(np.asarray(jax.nn.softmax(logits), float)), rng)
+    state, tokens, drawn = None, np.array(first), []
+    ended = np.zeros(len(tokens), bool)
+    while len(drawn) < steps and not ended.all():
+        p, state = step(tokens, state)
+        tokens = draw(pick(p), rng)
         drawn.append(tokens)
+        ended |= tokens == end
     return np.stack(drawn, axis=1)
 
 
@@ -103,6 +121,7 @@ def nucleus(p: np.ndarray, share: float) -> np.ndarray:
     References:
         Holtzman et al., arXiv:1904.09751, 2019.
     """
+    p = p / p.sum(-1, keepdims=True)
     order = np.argsort(-p, axis=-1, kind="stable")
     sorted_p = np.take_along_axis(p, order, -1)
     before = np.cumsum(sorted_p, -1) - sorted_p

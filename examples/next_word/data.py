@@ -94,8 +94,8 @@ def parts(
         texts = [[numbers.get(token, 0) for token in tokens[name]] for name in names]
         return tuple(np.array(text[:length], np.int32) for text in texts)
 
-    held = (numbered(names, held_out) for names in (VALID, TEST))
-    return Parts(vocabulary, numbered(train, None), *held, join)
+    held = [numbered(names, held_out) for names in (VALID, TEST)]
+    return Parts(vocabulary, numbered(train, None), held[0], held[1], join)
 
 
 def text_of(tokens: Sequence[str]) -> str:

@@ -31,11 +31,11 @@ ORDERS = ((2, 2), (3, 6), (5, 8))
 # steps of `STREAMS * CHUNK` tokens, and tokens of the sample.
 WORDS: dict[Size, Sizes] = {
     "fast": Sizes(16, 16, 0, steps=60, drawn=20),
-    "usual": Sizes(128, 256, 128, steps=800, drawn=120),
+    "usual": Sizes(128, 256, 128, steps=600, drawn=120),
 }
 CHARACTERS: dict[Size, Sizes] = {
     "fast": Sizes(16, 16, 0, steps=60, drawn=80),
-    "usual": Sizes(32, 256, 0, steps=1400, drawn=400),
+    "usual": Sizes(32, 256, 0, steps=900, drawn=400),
 }
 
 
@@ -122,7 +122,8 @@ def sampled(model: LSTMModel, length: int, parts: data.Parts, seed: int) -> str:
         return language.tempered(p, TEMPERATURE)
 
     rng = np.random.default_rng(seed)
-    (drawn,) = language.sample(model, [parts.end], length, rng, pick)
+    step = language.stepping(model)
+    (drawn,) = language.sample(step, [parts.end], length, rng, pick)
     return parts.text(drawn)
 
 
