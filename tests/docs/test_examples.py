@@ -100,7 +100,7 @@ def test_the_strongest_baseline_is_the_one_compared() -> None:
 
 
 def test_a_row_without_the_score_is_no_baseline() -> None:
-    found = numbers([2], [3]) | {"truth": {"whole, %": [1.0]}}
+    found = {**numbers([2], [3]), "truth": {"whole, %": [1.0]}}
     assert made_up().strongest(found) == "ridge"
     assert made_up().verdict(found) == "better"
     assert form.table(found).endswith("| truth | - | 1 |\n")
