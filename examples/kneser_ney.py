@@ -73,9 +73,7 @@ class KneserNey:
 
         The number `size` in a context stands for what is before the begin.
         """
-        rows = np.repeat(contexts.astype(np.int64), self.size, axis=0)
-        tokens = np.tile(np.arange(self.size), len(contexts))
-        return self._of(np.column_stack([rows, tokens])).reshape(-1, self.size)
+        return np.stack([self._after(context) for context in contexts])
 
     def step(self, tokens: np.ndarray, state: Any) -> tuple[np.ndarray, Any]:
         """A step for `language.sample`. The first tokens stand for the begin."""
@@ -93,6 +91,18 @@ class KneserNey:
             found = _found(level.grams, _numbers(windows, length, self.size))
             longest[found >= 0] = length
         return longest
+
+    def _after(self, context: np.ndarray) -> np.ndarray:
+        p = np.full(self.size, 1 / self.size)
+        for length, level in enumerate(self.levels, start=1):
+            number = _numbers(context[None].astype(np.int64), length - 1, self.size)[0]
+            ends = number * (self.size + 1) + np.array([0, self.size + 1])
+            first, last = np.searchsorted(level.grams, ends)
+            if first < last:
+                p *= level.rests[np.searchsorted(level.contexts, number)]
+                seen = level.grams[first:last] % (self.size + 1)
+                p[seen] += level.shares[first:last]
+        return p
 
     def _of(self, windows: np.ndarray) -> np.ndarray:
         p = np.full(len(windows), 1 / self.size)

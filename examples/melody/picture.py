@@ -30,7 +30,8 @@ def draw(some: Mapping[str, Sequence[str]], path: Path) -> None:
             for begin in begins:
                 _ = axes.axvline(begin, color="#DDDDDD", lw=0.8, zorder=0)
             metre, mode = (token[2:] for token in tune[:2])
-            _ = axes.set_title(f"{name}: {metre}, {mode}")
+            whole = "whole" if tunes.adds_up(tune) else "not whole"
+            _ = axes.set_title(f"{name}: {metre}, {mode}, {whole}")
             _ = axes.set_xlim(0, at)
             _ = axes.set_xticks(
                 begins[::4], [f"{n + 1}" for n in range(len(begins))][::4]
