@@ -119,14 +119,14 @@ def judged(some: Sequence[Sequence[str]], training: str) -> dict[str, float]:
 
 
 def draw(outcome: Outcome, folder: Path) -> None:
-    """The first whole tune of each, or if none is whole the first that ends."""
+    """The first whole tune of each; where none is whole, the first at all."""
     made, weight = outcome.kept
     names = {MODEL: "LSTM", COUNTED.format(5): "Kneser-Ney", HELD_OUT: "held out"}
-    ended = {name: [tune for tune in made[name] if tune] for name in names}
+    some = {name: list(filter(tunes.playable, made[name])) for name in names}
     shown = {
-        called: max(ended[name], key=tunes.adds_up)  # the first of the best
+        called: max(some[name], key=tunes.adds_up)  # the first of the best
         for name, called in names.items()
-        if ended[name]
+        if some[name]
     }
     picture.draw(shown, folder / "rolls.png")
     sound = folder / "sound"

@@ -134,6 +134,13 @@ def bars(tune: Sequence[str]) -> list[Bar]:
     return found
 
 
+def playable(tune: Sequence[str]) -> bool:
+    """Whether a tune is its metre and its mode, then notes and bar lines alone."""
+    heads = [token[:2] for token in tune[:2]]
+    others = {token for token in tune[2:] if not abc.is_note(token)}
+    return heads == ["M:", "K:"] and others <= BAR_LINES and bool(bars(tune))
+
+
 def adds_up(tune: Sequence[str]) -> bool:
     """Whether a tune is whole.
 
@@ -146,9 +153,7 @@ def adds_up(tune: Sequence[str]) -> bool:
 
     A part begins and ends at a repeat, at an ending and at the ends of the tune.
     """
-    heads = [token[:2] for token in tune[:2]]
-    others = {token for token in tune[2:] if not abc.is_note(token)}
-    if heads != ["M:", "K:"] or not others <= BAR_LINES or abc.is_note(tune[-1]):
+    if not playable(tune) or abc.is_note(tune[-1]):
         return False
     found = bars(tune)
     whole = abc.length_of_bar(tune[0].removeprefix("M:"))

@@ -112,6 +112,13 @@ def test_a_tune_is_whole_where_every_bar_adds_up(body: str, whole: bool) -> None
     assert tunes.adds_up(abc.read(HEAD.format("C") + body)) == whole
 
 
+def test_a_tune_can_be_played_with_a_head_and_a_note() -> None:
+    head = ["M:2/4", "K:major"]
+    assert tunes.playable([*head, "c", "|"])
+    for tune in ([], head, [*head, "|"], ["c", *head, "|"], [*head, "c", "<unk>"]):
+        assert not tunes.playable(tune)
+
+
 def test_a_tune_is_whole_only_with_its_head_and_its_end() -> None:
     tune = abc.read(HEAD.format("C") + EIGHT)
     assert tunes.adds_up(tune)
