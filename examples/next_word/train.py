@@ -28,14 +28,17 @@ ORDERS = ((2, 2), (3, 6), (5, 8))
 
 
 # What is trained: features of a token, of the cell and of the output (0: as the cell),
-# steps of `STREAMS * CHUNK` tokens, and tokens of the sample.
+# steps of `STREAMS * CHUNK` tokens, and tokens of the sample. The long run reads every
+# training token once.
 WORDS: dict[Size, Sizes] = {
     "fast": Sizes(16, 16, 0, steps=60, drawn=20),
     "usual": Sizes(128, 256, 128, steps=600, drawn=120),
+    "long": Sizes(128, 256, 128, steps=1110, drawn=120),
 }
 CHARACTERS: dict[Size, Sizes] = {
     "fast": Sizes(16, 16, 0, steps=60, drawn=80),
     "usual": Sizes(32, 256, 0, steps=900, drawn=400),
+    "long": Sizes(32, 256, 0, steps=4153, drawn=400),
 }
 
 
@@ -138,7 +141,9 @@ def draw(outcome: Outcome, folder: Path) -> None:
         print(f"{name}: the LSTM has {one.weight:.2f} of the mixture")
 
 
-EXAMPLE = Example(Path(__file__).parent, str(__doc__), PERPLEXITY, "lowest", run, draw)
+EXAMPLE = Example(
+    Path(__file__).parent, str(__doc__), PERPLEXITY, "lowest", run, draw, long=True
+)
 
 if __name__ == "__main__":
     _ = EXAMPLE.main()

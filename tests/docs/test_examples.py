@@ -13,8 +13,12 @@ FOLDERS = sorted(path.parent for path in (ROOT / "examples").glob("*/train.py"))
 NAMES = [folder.name for folder in FOLDERS]
 
 # What the model is, beside the strongest of its baselines, in the recorded runs.
-VERDICTS: dict[str, form.Verdict] = {"patient": "better", "stocks": "worse"}
-VERDICTS: dict[str, form.Verdict] = {"melody": "better", "next_word": "better"}
+VERDICTS: dict[str, form.Verdict] = {
+    "melody": "better",
+    "next_word": "better",
+    "patient": "better",
+    "stocks": "worse",
+}
 
 
 def example(name: str) -> form.Example:
