@@ -1,5 +1,7 @@
 """A linear model on rolling features: what a step is told of without a network."""
 
+from collections.abc import Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from examples.activity.data import CLASSES, Streams
 
 UPDATES, TINY = 200, 1e-3
-WIDTHS = ((11,), (21,), (5, 21), (11, 31))  # of the windows, in steps
+WIDTHS = ((11,), (5, 21), (11, 31))  # of the windows, in steps
 PENALTIES = (1e-4, 1e-3)
 SMOOTHED = (1, 11, 21, 31)  # steps over which the probabilities are averaged
 
@@ -42,19 +44,20 @@ class Linear(NamedTuple):
         return around(shares, self.smoothed).mean(axis=-1).argmax(axis=-1)
 
 
-def fit_linear(train: Streams, valid: Streams) -> Linear:
-    """Of all widths, penalties and smoothings, the one that is best on `valid`."""
+def fit_linear(
+    trains: Sequence[Streams], valid: Streams, tried: Sequence[tuple[int, ...]] = WIDTHS
+) -> Linear:
+    """The best on `valid`, of every training part, widths, penalty and smoothing."""
     best: tuple[float, Any] = (-1.0, None)
-    for widths in WIDTHS:
+    for train, widths, penalty in product(trains, tried, PENALTIES):
         features = rolling(train.xs, widths)
         features = features.reshape(-1, features.shape[-1])
         centre, scale = features.mean(axis=0), features.std(axis=0)
-        for penalty in PENALTIES:
-            weights = minimum((features - centre) / scale, train.ys.ravel(), penalty)
-            for smoothed in SMOOTHED:
-                made = Linear(widths, smoothed, weights, centre, scale)
-                right = float(np.mean(made.predict(valid.xs) == valid.ys))
-                best = max(best, (right, made), key=lambda pair: pair[0])
+        weights = minimum((features - centre) / scale, train.ys.ravel(), penalty)
+        for smoothed in SMOOTHED:
+            made = Linear(widths, smoothed, weights, centre, scale)
+            right = float(np.mean(made.predict(valid.xs) == valid.ys))
+            best = max(best, (right, made), key=lambda pair: pair[0])
     return best[1]
 
 

@@ -4,6 +4,7 @@ The joints are ours: a watch that is worn on would show how one activity passes 
 next. The length of every part is drawn, so that a change cannot be told by the clock.
 """
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from examples.packages import file_of
 CLASSES = ("Standing", "Walking", "Running", "Badminton")
 STEPS, SHORTEST = 512, 30  # of a stream; of a part
 VALIDATION = 3  # of the ten training recordings of a class
+COUNTS, GAIN = (384, 24, 48), 0.5  # streams: train, valid, test; see `streams`
 
 
 class Recordings(NamedTuple):
@@ -106,3 +108,34 @@ def near_changes(ys: np.ndarray, steps: int = 10) -> np.ndarray:
     for row, change in zip(*np.nonzero(np.diff(ys, axis=1)), strict=True):
         near[row, max(change + 1 - steps, 0) : change + 1 + steps] = True
     return near
+
+
+class Parts(NamedTuple):
+    """Streams; inputs are standardised by those of `train`.
+
+    Attributes:
+        train: Parts of recordings, each channel multiplied by a factor.
+        plain: The same without factors, for the linear model, which may do better so.
+        valid: Of the other training recordings.
+        test: Of the package's test recordings.
+    """
+
+    train: Streams
+    plain: Streams
+    valid: Streams
+    test: Streams
+
+
+@cache
+def parts(share: int = 1) -> Parts:
+    """The streams, the same for every seed; or one of so many of them."""
+    (train, valid), test = split(read_part("TRAIN")), read_part("TEST")
+    counts = [count // share for count in COUNTS]
+    made = (
+        streams(train, counts[0], 0, GAIN),
+        streams(train, counts[0] // 2, 0),
+        streams(valid, counts[1], 1),
+        streams(test, counts[2], 2),
+    )
+    centre, scale = made[0].xs.mean(axis=(0, 1)), made[0].xs.std(axis=(0, 1))
+    return Parts(*(Streams((one.xs - centre) / scale, one.ys) for one in made))

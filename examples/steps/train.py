@@ -15,6 +15,7 @@ from flax import nnx
 
 from examples.form import Example, Outcome, Size
 from examples.steps.data import (
+    BIN,
     DAY,
     HOUR,
     WEARERS,
@@ -41,6 +42,11 @@ def rows(made: Windows) -> Arrays:
     return Arrays(made.xs, made.ys, weights.astype(np.float32))
 
 
+def hour_of(made: Windows, step: int) -> np.ndarray:
+    """The mean of an hour of each window: 0 is the same hour yesterday, -1 the last."""
+    return made.xs[:, step, : HOUR // BIN].mean(axis=1)
+
+
 def hourly_mean(train: Windows, test: Windows) -> np.ndarray:
     """The training wearers' mean by hour of the day, in units of the day before."""
     hours, asked = train.minute // HOUR, test.minute // HOUR
@@ -65,8 +71,8 @@ def predicted(
     ratios = (
         np.asarray(run.model(test.xs))[:, 0],
         ridge.predict(rows(test))[:, 0],
-        test.xs[:, -1, : HOUR // 10].mean(axis=1),
-        test.xs[:, 0, : HOUR // 10].mean(axis=1),
+        hour_of(test, -1),
+        hour_of(test, 0),
         hourly_mean(train, test),
     )
     found = {n: one * test.scale for n, one in zip(NAMES, ratios, strict=True)}
@@ -107,20 +113,17 @@ def run(size: Size, seed: int) -> Outcome:
 def draw(outcome: Outcome, folder: Path) -> None:
     """Three days of the first wearer, and the error for each wearer."""
     found, made = outcome.kept
+    first = made[0].where(made[0].end < made[0].end[0] + 3 * DAY)
+    hours = (first.end - first.end[0] + first.minute[0]) / HOUR
     with drawn(folder / "steps.png", 8.0, 5.2) as figure:
         days, errors = figure.subplots(2, 1, height_ratios=(3, 2))
-        some = made[0].end < made[0].end[0] + 3 * DAY
-        hours = made[0].end[some] / HOUR + made[0].minute[0] / HOUR
-        hours -= made[0].end[0] / HOUR
-        _ = days.fill_between(
-            hours, made[0].truth[some], color="#DDDDDD", label="truth"
-        )
+        _ = days.fill_between(hours, first.truth, color="#DDDDDD", label="truth")
         for name in ("model", "ridge"):
-            line = found[0][name][some]
+            line = found[0][name][: len(hours)]
             _ = days.plot(hours, line, color=COLORS[name], lw=1.3, label=name)
         days.set(ylabel="mean of the next hour,\ncounts a minute", ylim=(0, None))
-        days.set(xlabel="hours since midnight of the first day, wearer 1")
-        days.set_xticks(range(12, 97, 12))
+        days.set(xlabel="time at wearer 1, hours (24 is midnight)")
+        days.set(xlim=(hours[0], hours[-1]), xticks=range(12, 81, 6))
         legend(days)
         for place, name in enumerate(NAMES):
             one = [outcome.rows[name][f"wearer {k + 1}"] for k in range(len(made))]

@@ -3,11 +3,12 @@
 The task is to repeat the sign of an input of 50 steps before. Run it with and without
 `--remat`, each in a process of its own: the peak is the process's.
 
-    python examples/long_sequence.py --steps 100000 --hidden-size 128
-    python examples/long_sequence.py --steps 100000 --hidden-size 128 --remat sqrt
+    python examples/long_sequence/measure.py --steps 100000 --hidden-size 128
+    python examples/long_sequence/measure.py --steps 100000 --remat sqrt
 """
 
 import argparse
+import json
 import resource
 import time
 
@@ -21,13 +22,24 @@ LAG = 50
 
 
 def main() -> None:
-    """Train and print a line for each update, then the peak."""
+    """Train and print a line for each update, then the peak; or all as JSON."""
     options = parse()
-    key = jax.random.key(0)
-    xs = jax.random.normal(key, (options.steps, options.batch, 1))
+    found = measured(options)
+    if options.json:
+        print(json.dumps(found))
+        return
+    for count, pair in enumerate(zip(found["losses"], found["seconds"], strict=True)):
+        print("update {}: loss {:.4f}, {:.1f} s".format(count, *pair))
+    print(f"peak memory: {found['peak']:.0f} MB over that of the start")
+
+
+def measured(options: argparse.Namespace) -> dict:
+    """The peak in MB over that of the start; loss and seconds of each update."""
+    keys = jax.random.split(jax.random.key(options.seed))
+    xs = jax.random.normal(keys[0], (options.steps, options.batch, 1))
     wanted = jnp.sign(jnp.roll(xs[..., 0], LAG, axis=0))
     params = {
-        "lstm": init_params(key, 1, options.hidden_size, forget_bias=3.0),
+        "lstm": init_params(keys[1], 1, options.hidden_size, forget_bias=3.0),
         "head": jnp.zeros(options.hidden_size),
     }
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(3e-3))
@@ -44,13 +56,14 @@ def main() -> None:
         changes, state = optimizer.update(gradients, state)
         return optax.apply_updates(params, changes), state, value
 
-    before = peak()
+    before, losses, seconds = peak(), [], []
     state = optimizer.init(params)
-    for count in range(options.updates):
+    for _ in range(options.updates):
         start = time.perf_counter()
         params, state, value = jax.block_until_ready(update(params, state))
-        print(f"update {count}: loss {value:.4f}, {time.perf_counter() - start:.1f} s")
-    print(f"peak memory: {peak() - before:.0f} MB over the {before:.0f} MB before")
+        losses.append(float(value))
+        seconds.append(time.perf_counter() - start)
+    return {"peak": peak() - before, "losses": losses, "seconds": seconds}
 
 
 def peak() -> float:
@@ -65,11 +78,13 @@ def parse() -> argparse.Namespace:
         ("--steps", 100_000, "T"),
         ("--hidden-size", 128, "H"),
         ("--batch", 4, "B"),
-        ("--updates", 2, "of the parameters"),
+        ("--updates", 3, "of the parameters; the first is compiled"),
         ("--truncate", None, "steps between cuts of the gradient"),
+        ("--seed", 0, "of the sequence and the parameters"),
     ):
         _ = parser.add_argument(name, type=int, default=default, help=meaning)
     _ = parser.add_argument("--remat", default="", help="steps between states, or sqrt")
+    _ = parser.add_argument("--json", action="store_true", help="print one line of it")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""Recurrent reinforcement learning: an agent that must remember what it saw.
+"""The task and the agent: what it does, and what it learns from.
 
 Every episode shows a cue, -1 or 1, at its first step and asks for it `DELAY` steps
 later: the right answer earns 1, everything else nothing. Noise that looks like a cue
@@ -11,7 +11,6 @@ of `STEPS` steps, which begin and end anywhere in an episode. It acts one step a
 and learns from whole rollouts: `resets` makes both the same function.
 """
 
-import argparse
 from functools import partial
 from math import log
 from typing import Any, NamedTuple
@@ -24,7 +23,7 @@ from jax import Array, lax
 from lstm_jax import LSTMState, init_params, lstm
 
 DELAY, IDLE = 20, 9
-ENVS, STEPS, TEST_STEPS, SEEDS = 64, 64, 1024, 4
+ENVS, STEPS, TEST_STEPS = 64, 64, 1024
 FEATURES, HIDDEN, ACTIONS = 3, 32, 2
 OPTIMIZER = optax.chain(optax.clip_by_global_norm(0.5), optax.adam(5e-3))
 
@@ -141,54 +140,53 @@ def loss(params: dict[str, Any], state: LSTMState, steps: Step, shift: int) -> A
     return jnp.mean(actor + 0.5 * error**2)
 
 
-def train(
-    key: Array, updates: int, memory: bool = True, shift: int = 0
-) -> tuple[Array, Array]:
+class Trained(NamedTuple):
+    """What training gave.
+
+    Attributes:
+        learning: The share of right answers in each update, `(updates,)`.
+        mean_return: The mean return of an episode, of the trained agent in episodes
+            that it did not learn from.
+        difference: The largest difference between a logit that it acted by there and
+            the same logit replayed.
+    """
+
+    learning: Array
+    mean_return: Array
+    difference: Array
+
+
+def train(key: Array, updates: int, memory: bool = True, shift: int = 0) -> Trained:
     """Train an agent, then let it act.
 
-    Returns:
-        Its mean return of an episode, and the largest difference between a logit it
-        acted by and the same logit replayed.
+    Args:
+        key: Of everything that is drawn.
+        updates: Of the parameters, each from a rollout.
+        memory: Whether the state is kept; else it is zeroed at each step.
+        shift: Steps by which learning resets the state late: 0 is right.
     """
     init_key, env_key, train_key, test_key = jax.random.split(key, 4)
     params, state = init_agent(init_key), LSTMState(*jnp.zeros((2, 1, ENVS, HIDDEN)))
     acting = Acting(new_episodes(env_key), state, jnp.ones(ENVS, bool))
 
-    def update(carry: Any, key: Array) -> tuple[Any, None]:
+    def update(carry: Any, key: Array) -> tuple[Any, Array]:
         params, optimizer, acting = carry
         keys = jax.random.split(key, STEPS)
         after, steps = lax.scan(partial(act, params, memory), acting, keys)
         grads = jax.grad(loss)(params, acting.state, steps, shift)
         changes, optimizer = OPTIMIZER.update(grads, optimizer)
-        return (optax.apply_updates(params, changes), optimizer, after), None
+        return (optax.apply_updates(params, changes), optimizer, after), right(steps)
 
     carry = (params, OPTIMIZER.init(params), acting)
     keys = jax.random.split(train_key, updates)
-    (params, _, acting), _ = lax.scan(update, carry, keys)
+    (params, _, acting), learning = lax.scan(update, carry, keys)
     keys = jax.random.split(test_key, TEST_STEPS)
     _, steps = lax.scan(partial(act, params, memory), acting, keys)
     logits, _ = replay(params, acting.state, steps, shift)
     difference = jnp.max(jnp.abs(logits - steps.logits))
-    return jnp.sum(steps.reward) / jnp.sum(steps.asked), difference
+    return Trained(learning, right(steps), difference)
 
 
-def train_seeds(updates: int = 300, memory: bool = True, shift: int = 0) -> Any:
-    """`train` for `SEEDS` seeds at once: two arrays of a number for each."""
-    run = partial(train, updates=updates, memory=memory, shift=shift)
-    return jax.jit(jax.vmap(run))(jax.random.split(jax.random.key(0), SEEDS))
-
-
-def main() -> None:
-    """Print what was learned, a line for each seed."""
-    parser = argparse.ArgumentParser(description="Recall a cue after 20 steps.")
-    _ = parser.add_argument("--memory", choices=["on", "off"], default="on")
-    _ = parser.add_argument("--shift-resets", type=int, default=0, metavar="N")
-    _ = parser.add_argument("--updates", type=int, default=300)
-    args = parser.parse_args()
-    found = train_seeds(args.updates, args.memory == "on", args.shift_resets)
-    for seed, (mean, difference) in enumerate(zip(*found, strict=True)):
-        print(f"seed {seed}: return {mean:.3f}, acted and replayed {difference:.1e}")
-
-
-if __name__ == "__main__":
-    main()
+def right(steps: Step) -> Array:
+    """The share of right answers, which is the mean return of an episode."""
+    return jnp.sum(steps.reward) / jnp.sum(steps.asked)
