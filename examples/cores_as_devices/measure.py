@@ -55,32 +55,35 @@ def ways(params, xs):
     }
 
 
+def trained(step, params, xs, updates):
+    """The parameters after so many updates, the last loss, milliseconds a step."""
+    value, start = jnp.nan, time.perf_counter()
+    for _ in range(updates):
+        params, value = jax.block_until_ready(step(params, xs))
+    milliseconds = 1e3 * (time.perf_counter() - start) / updates
+    return params, float(value), milliseconds
+
+
 def measured(steps, rounds, updates, seed):
     """Milliseconds a step and losses of each way, and how far apart they end.
 
-    The ways take turns: a round is so many updates of each. The time is that of the
-    fastest round, which other programs disturbed least.
+    The ways take turns: a round is so many updates of each, the first compiles. The
+    time is that of the fastest round, which other programs disturbed least.
     """
     keys = jax.random.split(jax.random.key(seed))
     params = lstm_jax.init_params(keys[0], FEATURES, FEATURES)
     xs = jax.random.normal(keys[1], (steps, ROWS * CORES, FEATURES))
-    held = ways(params, xs)
-    times = {name: [] for name in held}
-    losses = {name: [] for name in held}
-    for name, (step, params, xs) in held.items():
-        params, value = jax.block_until_ready(step(params, xs))  # compiles
-        held[name], losses[name] = (step, params, xs), [float(value)]
-    for _ in range(rounds):
-        for name, (step, params, xs) in held.items():
-            start = time.perf_counter()
-            for _ in range(updates):
-                params, value = jax.block_until_ready(step(params, xs))
-            times[name].append(1e3 * (time.perf_counter() - start) / updates)
-            held[name] = step, params, xs
-            losses[name].append(float(value))
-    ends = [jax.device_get(params) for _, params, _ in held.values()]
-    apart = [abs(one[k] - ends[0][k]).max() for one in ends for k in one]
-    best = {name: min(found) for name, found in times.items()}
+    made = ways(params, xs)
+    ends = {name: start for name, (_, start, _) in made.items()}
+    times, losses = ({name: [] for name in made} for _ in range(2))
+    for count in [1] + rounds * [updates]:
+        for name, (step, _, inputs) in made.items():
+            ends[name], value, spent = trained(step, ends[name], inputs, count)
+            times[name].append(spent)
+            losses[name].append(value)
+    first, *others = map(jax.device_get, ends.values())
+    apart = [abs(one[name] - first[name]).max() for one in others for name in first]
+    best = {name: min(found[1:]) for name, found in times.items()}
     return {"times": best, "losses": losses, "apart": float(max(apart))}
 
 

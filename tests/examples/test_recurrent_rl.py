@@ -1,6 +1,5 @@
 """The example of recurrent reinforcement learning: its task, its agent, its resets."""
 
-import re
 from functools import partial
 from typing import Any
 
@@ -9,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from examples import recurrent_rl as rl
+from examples.recurrent_rl import agent as rl, train
 from lstm_jax import LSTM, LSTMState
 from tests.given.inputs import assert_near, draw
 
@@ -96,34 +95,27 @@ def test_an_answer_has_a_gradient_of_its_own_episode_alone(acted: Any) -> None:
     assert not any(np.any(leaf) for leaf in d_state)
 
 
-def printed_returns(
-    monkeypatch: pytest.MonkeyPatch, capsys: Any, *arguments: str
-) -> np.ndarray:
-    """The return of each seed that the command prints."""
-    monkeypatch.setattr("sys.argv", ["recurrent_rl.py", *arguments])
-    rl.main()
-    returns = re.findall(r"return ([\d.]+)", capsys.readouterr().out)
-    assert len(returns) == rl.SEEDS
-    return np.array(returns, float)
+def test_the_share_of_right_answers_is_the_return_of_an_episode(acted: Any) -> None:
+    steps = acted[-1]
+    asked = np.asarray(steps.asked)
+    assert rl.right(steps) == np.asarray(steps.reward)[asked].mean()
+    assert not np.asarray(steps.reward)[~asked].any()
 
 
 @pytest.mark.slow
-def test_an_agent_with_a_memory_recalls(
-    monkeypatch: pytest.MonkeyPatch, capsys: Any
-) -> None:
-    assert np.all(printed_returns(monkeypatch, capsys) >= 0.95)
+def test_an_agent_recalls_if_it_has_a_memory_and_its_resets_are_right() -> None:
+    made = train.run("usual", 0)
+    returns = {name: float(one.mean_return) for name, one in made.kept.items()}
+    assert returns["memory"] >= 0.95
+    assert returns["no memory"] <= 0.6
+    assert returns["resets a step late"] <= 0.75
+    assert made.rows["model"]["return"] == returns["memory"]
+    assert made.rows["without memory"]["return"] == returns["no memory"]
 
 
 @pytest.mark.slow
-def test_without_its_memory_the_agent_is_at_chance(
-    monkeypatch: pytest.MonkeyPatch, capsys: Any
-) -> None:
-    assert np.all(printed_returns(monkeypatch, capsys, "--memory", "off") <= 0.6)
-
-
-@pytest.mark.slow
-def test_with_resets_one_step_late_no_cue_is_learned(
-    monkeypatch: pytest.MonkeyPatch, capsys: Any
-) -> None:
-    returns = printed_returns(monkeypatch, capsys, "--shift-resets", "1")
-    assert np.all(returns <= 0.75)
+def test_only_resets_that_are_right_replay_what_was_acted_by() -> None:
+    made = train.run("fast", 1)
+    apart = {name: float(one.difference) for name, one in made.kept.items()}
+    for name, (_, shift) in train.AGENTS.items():
+        assert (apart[name] > 1e-2) == (shift != 0)
