@@ -62,7 +62,8 @@ def split(made: Recordings) -> tuple[Recordings, Recordings]:
     kept = np.ones(len(made.classes), bool)
     for number in range(len(CLASSES)):
         kept[np.flatnonzero(made.classes == number)[-VALIDATION:]] = False
-    return tuple(Recordings(made.xs[k], made.classes[k]) for k in (kept, ~kept))
+    first, second = (Recordings(made.xs[k], made.classes[k]) for k in (kept, ~kept))
+    return first, second
 
 
 def streams(made: Recordings, count: int, seed: int, gain: float = 0.0) -> Streams:

@@ -118,3 +118,16 @@ def split(made: Windows, share: float = 0.8) -> tuple[Windows, Windows]:
     """Training and validation: the hours before and after a share of the recording."""
     cut = int(share * made.end[-1])
     return made.where(made.end + HOUR <= cut), made.where(made.end >= cut)
+
+
+def hour_of(made: Windows, step: int) -> np.ndarray:
+    """The mean of an hour of each window: 0 is the same hour yesterday, -1 the last."""
+    return made.xs[:, step, : HOUR // BIN].mean(axis=1)
+
+
+def hourly_mean(train: Windows, test: Windows) -> np.ndarray:
+    """The training wearers' mean by hour of the day, in units of the day before."""
+    hours, asked = train.minute // HOUR, test.minute // HOUR
+    weights = train.scale**2  # the least error in counts
+    sums = np.bincount(hours, weights * train.ys[:, 0], DAY // HOUR)
+    return (sums / np.bincount(hours, weights, DAY // HOUR))[asked]

@@ -15,11 +15,12 @@ from flax import nnx
 
 from examples.form import Example, Outcome, Size
 from examples.steps.data import (
-    BIN,
     DAY,
     HOUR,
     WEARERS,
     Windows,
+    hour_of,
+    hourly_mean,
     joined,
     read_wearer,
     split,
@@ -32,27 +33,16 @@ from lstm_jax.train.scores.ridge import fit_ridge
 
 HIDDEN, RATE = 16, 3e-3
 EPOCHS = {"fast": 2, "usual": 10}
-NAMES = ("model", "ridge", "last hour", "same hour yesterday", "hourly mean")
-COLORS = dict(zip(NAMES, (BLUE, ORANGE, BLACK, GREY, "#56B4E9"), strict=True))
+NAMES = "model", "ridge", "last hour", "same hour yesterday", "hourly mean"
+COLORS: dict[str, str] = dict(
+    zip(NAMES, (BLUE, ORANGE, BLACK, GREY, "#56B4E9"), strict=True)
+)
 
 
 def rows(made: Windows) -> Arrays:
     """Samples of `fit`: with these weights an error costs its square in counts."""
     weights = (made.scale[:, None] / 100) ** 2
     return Arrays(made.xs, made.ys, weights.astype(np.float32))
-
-
-def hour_of(made: Windows, step: int) -> np.ndarray:
-    """The mean of an hour of each window: 0 is the same hour yesterday, -1 the last."""
-    return made.xs[:, step, : HOUR // BIN].mean(axis=1)
-
-
-def hourly_mean(train: Windows, test: Windows) -> np.ndarray:
-    """The training wearers' mean by hour of the day, in units of the day before."""
-    hours, asked = train.minute // HOUR, test.minute // HOUR
-    weights = train.scale**2  # the least error in counts
-    sums = np.bincount(hours, weights * train.ys[:, 0], DAY // HOUR)
-    return (sums / np.bincount(hours, weights, DAY // HOUR))[asked]
 
 
 def predicted(

@@ -18,6 +18,11 @@ VERDICTS: dict[str, form.Verdict] = {
     "next_word": "better",
     "patient": "better",
     "stocks": "worse",
+    "activity": "worse",
+    "cores_as_devices": "better",
+    "long_sequence": "better",
+    "recurrent_rl": "better",
+    "steps": "better",
 }
 
 

@@ -97,7 +97,7 @@ def test_the_hourly_mean_is_that_of_the_training_wearers() -> None:
     made = recording(BUSY)
     flat = made._replace(ys=np.where(made.minute < 60, 2.0, 0.5)[:, None])
     asked = made.where(np.isin(made.minute // 60, (0, 5)))
-    found = train.hourly_mean(flat, asked)
+    found = data.hourly_mean(flat, asked)
     assert found.tolist() == np.where(asked.minute < 60, 2.0, 0.5).tolist()
 
 
@@ -105,14 +105,14 @@ def test_the_hours_of_a_window_are_its_last_and_the_same_one_yesterday() -> None
     made = recording(BUSY)
     for row, end in enumerate(made.end[:3]):
         last, before = BUSY[end - 60 : end], BUSY[end - data.DAY :][:60]
-        found = [train.hour_of(made, step)[row] for step in (-1, 0)]
+        found = [data.hour_of(made, step)[row] for step in (-1, 0)]
         expected = [last.mean() / made.scale[row], before.mean() / made.scale[row]]
         np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 def test_scores_are_means_over_the_wearers() -> None:
     made = [recording(BUSY), recording(2 * BUSY[: 2 * data.DAY])]
-    found = [dict.fromkeys(train.NAMES, one.truth + 3.0) for one in made]
+    found = [dict.fromkeys(map(str, train.NAMES), one.truth + 3.0) for one in made]
     for one, test in zip(found, made, strict=True):
         one["model"] = test.truth + 1.0
     found[1]["ridge"] = made[1].truth
