@@ -10,6 +10,7 @@ import pytest
 
 from examples.recurrent_rl import agent as rl, train
 from lstm_jax import LSTM, LSTMState
+from tests.given import ROOT
 from tests.given.inputs import assert_near, draw
 
 
@@ -100,6 +101,19 @@ def test_the_share_of_right_answers_is_the_return_of_an_episode(acted: Any) -> N
     asked = np.asarray(steps.asked)
     assert rl.right(steps) == np.asarray(steps.reward)[asked].mean()
     assert not np.asarray(steps.reward)[~asked].any()
+
+
+def test_the_page_has_the_returns_of_the_record() -> None:
+    page = (ROOT / "docs" / "recurrent_rl.md").read_text("utf-8")
+    rows = train.EXAMPLE.recorded()
+    for words, row, score in (
+        ("its memory", "model", "return"),
+        ("its state zeroed each step", "without memory", "return"),
+        ("resets a step late", "model", "return, resets a step late"),
+        ("resets a step early", "model", "return, resets a step early"),
+    ):
+        shown = ", ".join(f"{number:.3f}" for number in rows[row][score])
+        assert f"\n| {words} | {shown} |\n" in page
 
 
 @pytest.mark.slow
