@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parent
 TIME = "ms a step"
 SIZES = {
     "fast": ("--steps", "20", "--rounds", "2"),
-    "usual": ("--steps", "100", "--rounds", "15"),
+    "usual": ("--steps", "100", "--rounds", "10"),
 }
 NAMES = {
     "model": "shard_map",

@@ -96,10 +96,12 @@ def test_an_answer_has_a_gradient_of_its_own_episode_alone(acted: Any) -> None:
     assert not any(np.any(leaf) for leaf in d_state)
 
 
+@pytest.mark.usefixtures("float64")
 def test_the_share_of_right_answers_is_the_return_of_an_episode(acted: Any) -> None:
     steps = acted[-1]
     asked = np.asarray(steps.asked)
-    assert rl.right(steps) == np.asarray(steps.reward)[asked].mean()
+    expected = np.asarray(steps.reward)[asked].mean()
+    assert float(rl.right(steps)) == pytest.approx(expected)
     assert not np.asarray(steps.reward)[~asked].any()
 
 
