@@ -27,7 +27,6 @@ WAYS = {
     "truncate": ("--truncate", "1000"),
     "everything kept": (),
 }
-COLORS = dict(zip(WAYS, (BLUE, ORANGE, GREY), strict=True))
 
 
 def measured(size: Size, seed: int, way: tuple[str, ...]) -> dict[str, Any]:
@@ -54,19 +53,16 @@ def run(size: Size, seed: int) -> Outcome:
 
 
 def draw(outcome: Outcome, folder: Path) -> None:
-    """Memory and time of each way."""
-    with drawn(folder / "memory.png", 7.0, 2.0) as figure:
-        panels = figure.subplots(1, 2, sharey=True)
-        names, colors = list(WAYS), list(COLORS.values())
+    """The memory of each way."""
+    with drawn(folder / "memory.png", 6.0, 1.8) as figure:
+        axes = figure.subplots()
+        lengths = [outcome.rows[name][PEAK] for name in WAYS]
         shown = ['remat="sqrt"', "truncate=1000", "everything kept"]
-        for axes, score, words in zip(
-            panels, (PEAK, SECONDS), ("%.0f", "%.1f"), strict=True
-        ):
-            lengths = [outcome.rows[name][score] for name in names]
-            bars = axes.barh(shown, lengths, color=colors, height=0.6)
-            _ = axes.bar_label(bars, fmt=words, padding=3, fontsize=8)
-            axes.set(xlabel=score, xlim=(0, 1.15 * max(lengths)))
-        panels[0].invert_yaxis()
+        bars = axes.barh(shown, lengths, color=(BLUE, ORANGE, GREY), height=0.6)
+        _ = axes.bar_label(bars, fmt="%.0f", padding=3, fontsize=8)
+        axes.set(xlabel="peak memory over that of the start, MB")
+        axes.set(xlim=(0, 1.15 * max(lengths)))
+        axes.invert_yaxis()
 
 
 EXAMPLE = Example(
