@@ -19,7 +19,7 @@ VERDICTS: dict[str, form.Verdict] = {
     "patient": "better",
     "stocks": "worse",
     "activity": "worse",
-    "cores_as_devices": "better",
+    "cores_as_devices": "worse",
     "long_sequence": "better",
     "recurrent_rl": "better",
     "steps": "better",
