@@ -60,7 +60,7 @@ class Example:
     score: str
     best: Literal["lowest", "highest"]
     run: Callable[[Size, int], Outcome]
-    draw: Callable[[Outcome, Path], None]
+    draw: Callable[[Outcome, Path], object]
     machine: bool = False
     long: bool = False
 
@@ -78,7 +78,7 @@ class Example:
             print(f"seed {seed}: loss {begin:.4g} to {end:.4g}", flush=True)
         out = options.out or Path("reports") / "examples" / self.folder.name
         out.mkdir(parents=True, exist_ok=True)
-        self.draw(outcomes[0], self.folder if options.record else out)
+        _ = self.draw(outcomes[0], self.folder if options.record else out)
         numbers = gathered(outcomes)
         print(table(numbers), end="")
         print(self.sentence(numbers))
@@ -126,11 +126,11 @@ class Example:
         form = argparse.RawDescriptionHelpFormatter
         parser = argparse.ArgumentParser(description=self.about, formatter_class=form)
         size = parser.add_mutually_exclusive_group()
-        fast = {"action": "store_const", "dest": "size", "const": "fast"}
-        _ = size.add_argument("--fast", help="a few seconds: for the tests", **fast)
-        if self.long:
-            long = {**fast, "const": "long"}
-            _ = size.add_argument("--long", help="longer, see README.md", **long)
+        helps = {"fast": "less than a minute: for the tests"}
+        helps |= {"long": "longer, see README.md"} if self.long else {}
+        for name, words in helps.items():
+            kind: Any = {"action": "store_const", "dest": "size", "const": name}
+            _ = size.add_argument(f"--{name}", help=words, **kind)
         _ = parser.add_argument("--seeds", type=int, default=1, help="how many; 1")
         _ = parser.add_argument("--out", type=Path, help="a folder for what it writes")
         _ = parser.add_argument(
@@ -153,6 +153,9 @@ class Example:
         _ = readme.write_text(before + begin + table(numbers) + after, encoding="utf-8")
 
     def _compare(self, size: Size, numbers: Numbers) -> None:
+        if not (self.folder / RECORD).exists():
+            print("Nothing is recorded yet: use --record.")
+            return
         apart = outside(numbers, self.recorded(size))
         for row, score, found, least, most in apart:
             print(

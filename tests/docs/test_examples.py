@@ -83,7 +83,7 @@ def test_the_loss_of_a_fast_run_falls(name: str, tmp_path: Path, capsys: Any) ->
     assert made.score in capsys.readouterr().out
 
 
-def numbers(model: list[float], other: list[float]) -> form.Numbers:
+def numbers(model: Any, other: Any) -> form.Numbers:
     return {"model": {"RMSE": model}, "ridge": {"RMSE": other}}
 
 
@@ -103,7 +103,7 @@ def test_better_is_better_with_every_seed(model: list[float], expected: str) -> 
 
 
 def test_the_strongest_baseline_is_the_one_compared() -> None:
-    found = numbers([2], [3]) | {"persistence": {"RMSE": [1]}}
+    found = numbers([2.0], [3.0]) | {"persistence": {"RMSE": [1.0]}}
     assert made_up().strongest(found) == "persistence"
     assert made_up().verdict(found) == "worse"
 
