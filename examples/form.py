@@ -60,7 +60,7 @@ class Example:
     score: str
     best: Literal["lowest", "highest"]
     run: Callable[[Size, int], Outcome]
-    draw: Callable[[Outcome, Path], object]
+    draw: Callable[[Outcome, Path], None]
     machine: bool = False
     long: bool = False
 

@@ -1,6 +1,7 @@
 """The examples: their form, what was recorded of them, and that a fast run learns."""
 
 import importlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ VERDICTS: dict[str, form.Verdict] = {
     "patient": "better",
     "stocks": "worse",
     "activity": "worse",
-    "cores_as_devices": "worse",
+    "cores_as_devices": "level",
     "long_sequence": "better",
     "recurrent_rl": "better",
     "steps": "better",
@@ -70,6 +71,12 @@ def test_the_verdict_of_the_record_has_not_changed(name: str) -> None:
     assert made.verdict(made.recorded()) == VERDICTS[name]
     readme = (ROOT / "examples" / name / "README.md").read_text(encoding="utf-8")
     assert made.sentence(made.recorded()) in " ".join(readme.split())
+
+
+def test_the_page_of_the_uses_has_every_verdict() -> None:
+    page = (ROOT / "docs" / "uses" / "index.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \[.*\]\((\w+)\.md\) .* \| (\w*) ?\|$", page, re.MULTILINE)
+    assert dict(rows) == {**VERDICTS, "gradient_reach": ""}
 
 
 @pytest.mark.slow
