@@ -76,9 +76,9 @@ class Example:
             outcomes.append(self.run(options.size, seed))
             begin, end = outcomes[-1].losses
             print(f"seed {seed}: loss {begin:.4g} to {end:.4g}", flush=True)
-        out = options.out or Path("reports") / "examples" / self.folder.name
+        out: Path = options.out or Path("reports") / "examples" / self.folder.name
         out.mkdir(parents=True, exist_ok=True)
-        _ = self.draw(outcomes[0], self.folder if options.record else out)
+        self.draw(outcomes[0], self.folder if options.record else out)
         numbers = gathered(outcomes)
         print(table(numbers), end="")
         print(self.sentence(numbers))
