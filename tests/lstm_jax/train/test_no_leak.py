@@ -161,7 +161,7 @@ def test_what_is_chosen_depends_on_the_times_of_training_only() -> None:
     table.loc[table.groupby("basin").cumcount() >= 60, "part"] = "valid"
     test = table[table.part == "valid"].assign(part="test")
     few = test.assign(time=test.time + pd.Timedelta("40D"))
-    minutes = pd.to_timedelta(np.arange(2000), unit="min")
+    minutes = pd.to_timedelta(45 * np.arange(2000), unit="min")
     oder = few[few.basin == "oder"]
     many = pd.concat([oder] * 60, ignore_index=True).head(2000)
     many = many.assign(time=test.time.max() + pd.Timedelta("40D") + minutes, flow=1.0)
