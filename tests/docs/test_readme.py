@@ -61,7 +61,7 @@ def test_every_python_block_runs_one_after_the_other(
 def test_the_page_of_proof_prints_a_script_of_one_unit_and_one_step(
     capsys: Any,
 ) -> None:
-    names: dict[str, Any] = {}
+    names: dict[str, Any] = {"__name__": "__main__"}  # as a script
     (block,) = blocks(DOCS / "proof.md", "python")
     exec(compile(block, "proof.md", "exec"), names)
     printed = capsys.readouterr().out
