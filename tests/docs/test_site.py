@@ -64,7 +64,10 @@ def test_a_browser_shows_the_page_in_light_and_dark(name, tmp_path):
 @built
 @looked_at
 @pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("name", ["index", "tutorial", "api/functions", "benchmarks"])
+@pytest.mark.parametrize(
+    "name",
+    ["index", "tutorial", "api/functions", "benchmarks", "uses/index", "uses/stocks"],
+)
 def test_nothing_sticks_out_of_the_page(name, width, tmp_path):
     shown, window = widths(SITE / f"{name}.html", tmp_path, width)
     assert shown <= window
