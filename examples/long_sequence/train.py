@@ -61,7 +61,7 @@ def draw(outcome: Outcome, folder: Path) -> None:
         bars = axes.barh(shown, lengths, color=(BLUE, ORANGE, GREY), height=0.6)
         _ = axes.bar_label(bars, fmt="%.0f", padding=3, fontsize=8)
         axes.set(xlabel="peak memory over that of the start, MB")
-        axes.set(xlim=(0, 1.15 * max(lengths)))
+        axes.set(xlim=(0, 1.15 * max(1.0, *lengths)))
         axes.invert_yaxis()
 
 
