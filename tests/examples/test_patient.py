@@ -1,6 +1,5 @@
 """A patient: no window over a hole, what an event is, and alarms counted by hand."""
 
-import sys
 from typing import Any
 
 import numpy as np
@@ -215,14 +214,3 @@ def test_the_threshold_is_chosen_on_the_validation_part() -> None:
     }
     assert chosen["calm"] == 100
     assert chosen["wild"] == 80
-
-
-def test_a_missing_package_is_named_with_the_cure(monkeypatch: Any) -> None:
-    monkeypatch.setitem(sys.modules, "bokeh_sampledata", None)
-    expected = (
-        "The readings are those of bokeh-sampledata, which is not installed: "
-        "pip install -e '.[examples]'"
-    )
-    with pytest.raises(SystemExit) as caught:
-        _ = data.readings()
-    assert caught.value.code == expected

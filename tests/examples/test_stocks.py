@@ -1,8 +1,5 @@
 """Stocks: no input knows its day, the state is carried, the measures by hand."""
 
-import sys
-from typing import Any
-
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -181,14 +178,3 @@ def test_r_squared_of_the_mean_is_zero() -> None:
     truth = np.array([1.0, 2, 6])
     assert r_squared(np.full(3, 3.0), truth) == 0
     assert r_squared(truth, truth) == 1
-
-
-def test_a_missing_package_is_named_with_the_cure(monkeypatch: Any) -> None:
-    monkeypatch.setitem(sys.modules, "bokeh_sampledata", None)
-    expected = (
-        "The stocks are read from bokeh-sampledata, which is not installed: "
-        "pip install -e '.[examples]'"
-    )
-    with pytest.raises(SystemExit) as caught:
-        _ = data.tables()
-    assert caught.value.code == expected

@@ -148,7 +148,7 @@ def find_segments(
 
 
 def steps_between(series: Series, step: Step) -> np.ndarray:
-    """The steps from each row to the next, rounded; none where there is no step."""
+    """The steps from each row to the next, rounded; infinite where there is no step."""
     if step is None:
         return np.full(max(len(series.rows) - 1, 0), np.inf)
     apart = np.diff(series.times)
