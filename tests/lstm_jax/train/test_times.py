@@ -175,6 +175,7 @@ def test_a_row_that_is_no_step_after_the_last_is_not_counted_as_one() -> None:
         assert set(apart) <= {4, 5}  # 61 to 65 is a step, 60 to 61 is none
     said = "Rows less than half a step after the last one, where every window ends: 1. "
     assert said + "Without these rows there are more windows." in made.said
+    assert not any("Holes" in sentence for sentence in made.said)
 
 
 def test_a_year_without_a_month_is_a_hole() -> None:
