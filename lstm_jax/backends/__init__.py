@@ -4,17 +4,28 @@ A backend is a class in a module of its own, and a row of `BACKENDS`: an instanc
 default options. "auto" takes the first row that has every transform and runs the spec.
 """
 
+from dataclasses import replace
 from typing import ClassVar, Protocol, runtime_checkable
 
 from jaxtyping import Array
 
 from lstm_jax._types import Layers, LSTMSpec, LSTMState, States, Steps
 from lstm_jax.backends.cudnn import CuDNN as CuDNN
+from lstm_jax.backends.native import Native as Native
 from lstm_jax.backends.orders import Machine as Machine
 from lstm_jax.backends.xla import XLA as XLA
 from lstm_jax.scan.loop import Loop, Order as Order
 
-__all__ = ["BACKENDS", "XLA", "Backend", "CuDNN", "Machine", "Order", "explain"]
+__all__ = [
+    "BACKENDS",
+    "XLA",
+    "Backend",
+    "CuDNN",
+    "Machine",
+    "Native",
+    "Order",
+    "explain",
+]
 
 
 @runtime_checkable
@@ -60,7 +71,7 @@ class Backend(Protocol):
         ...
 
 
-BACKENDS: dict[str, Backend] = {row.name: row for row in (XLA(), CuDNN())}
+BACKENDS: dict[str, Backend] = {row.name: row for row in (Native(), XLA(), CuDNN())}
 
 
 def choose(backend: str | Backend, spec: LSTMSpec) -> Backend:
@@ -73,7 +84,10 @@ def choose(backend: str | Backend, spec: LSTMSpec) -> Backend:
     """
     check_backend("lstm", backend)
     if backend == "auto":
-        return _automatic(spec).settled()
+        row = _automatic(spec)
+        return (
+            replace(row, fallback=True) if isinstance(row, Native) else row
+        ).settled()
     found = BACKENDS[backend] if isinstance(backend, str) else backend
     if reason := found.unsupported(spec):
         raise NotImplementedError(
@@ -113,7 +127,8 @@ def explain(spec: LSTMSpec) -> str:
     """A line for each backend: whether it runs `spec`, and if not, why.
 
     Example:
-        >>> print(explain(LSTMSpec(input_size=3, hidden_size=4)))
+        >>> print(explain(LSTMSpec(input_size=3, hidden_size=4, platform="tpu")))
+        native: no, it is a kernel for CPUs.
         xla: yes (chosen by "auto")
         cudnn: no, no CUDA device.
     """

@@ -1,5 +1,6 @@
 """One direction over time in chunks: this bounds what the backward pass holds."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from math import prod
@@ -15,6 +16,9 @@ from lstm_jax.scan.gates import weights_of
 from lstm_jax.scan.loop import Loop
 from lstm_jax.scan.recurrence import recurrence
 
+# Runs a chunk: the loop, the layer, its steps and states to `h` of each and the state.
+OfChunk = Callable[[Loop, LayerParams, Steps, States], tuple[Array, LSTMState]]
+
 # Elements of the gates of a chunk: enough for large products of the inputs and of the
 # weights' gradients, few enough that what one loop writes is in the cache of a core
 # when the next reads it. That many steps are within these bounds; a divisor of T near
@@ -24,45 +28,84 @@ CHUNK_STEPS = (8, 512)
 
 
 def over_time(
-    loop: Loop, params: LayerParams, steps: Steps, states: States
+    loop: Loop,
+    params: LayerParams,
+    steps: Steps,
+    states: States,
+    *,
+    of_chunk: OfChunk | None = None,
 ) -> tuple[Array, LSTMState]:
     """One direction, chunk by chunk: `h` of every step and the state after.
 
     The copy of the weights in the type of the products is made inside a chunk, so that
-    gradients are summed over the chunks in float32.
+    gradients are summed over the chunks in float32. `of_chunk` runs a chunk; None means
+    the recurrence.
     """
+    run_chunk = of_chunk or _by_recurrence
 
     def chunk(state: LSTMState, part: Steps) -> tuple[LSTMState, Array]:
-        weights = weights_of(params, part.xs.dtype)
-        with jax.named_scope("recurrence"):
-            start = states._replace(before=state)
-            hs, state = recurrence(loop)(weights, part, start)
+        hs, state = run_chunk(loop, params, part, states._replace(before=state))
         return state, hs
 
     def window(state: LSTMState, part: Any) -> tuple[LSTMState, Array]:
         part, first = part
         start = jax.tree.map(partial(_cut_gradient, first), state)
         within = replace(loop, truncate=None)
-        hs, state = over_time(within, params, part, states._replace(before=start))
+        start = states._replace(before=start)
+        hs, state = over_time(within, params, part, start, of_chunk=of_chunk)
         return state, hs
 
-    if loop.truncate is None:
-        run: Any = chunk if loop.remat is None else jax.checkpoint(chunk)
-        length = loop.remat or chunk_length(steps.xs.shape[:-1], len(params.weight_hh))
-        parts = _parts(steps, length, loop.reverse)
-    else:
+    if loop.truncate is not None:
         first = jnp.arange(steps.xs.shape[0]) == 0
-        run, parts = window, _parts((steps, first), loop.truncate, loop.reverse)
-    state, done = states.before, []
-    for scanned, part in parts:
+        cut = loop.truncate, loop.reverse
+        state, hs = in_chunks(window, states.before, (steps, first), *cut)
+        return hs, state
+    run: Any = chunk if loop.remat is None else jax.checkpoint(chunk)
+    length = loop.remat or chunk_length(steps.xs.shape[:-1], len(params.weight_hh))
+    state, hs = in_chunks(run, states.before, steps, length, loop.reverse)
+    return hs, state
+
+
+def _by_recurrence(
+    loop: Loop, params: LayerParams, steps: Steps, states: States
+) -> tuple[Array, LSTMState]:
+    weights = weights_of(params, steps.xs.dtype)
+    with jax.named_scope("recurrence"):
+        return recurrence(loop)(weights, steps, states)
+
+
+def in_chunks(
+    run: Callable[[Any, Any], tuple[Any, Any]],
+    state: Any,
+    steps: Any,
+    length: int,
+    reverse: bool,
+) -> tuple[Any, Any]:
+    """Scan over chunks of steps, the last ones first if reversed.
+
+    Args:
+        run: Takes a state and a chunk of `steps`; returns the state after it and what
+            it gives for each of its steps.
+        state: The state before the first chunk.
+        steps: Arrays whose axis 0 is time.
+        length: Steps of a chunk.
+        reverse: Whether the last chunk comes first.
+
+    Returns:
+        The state after the last chunk, and what all chunks gave.
+    """
+    done = []
+    for scanned, part in _parts(steps, length, reverse):
         if scanned:
-            state, hs = lax.scan(run, state, part, reverse=loop.reverse)
-            done.append(hs.reshape(-1, *hs.shape[2:]))
+            state, out = lax.scan(run, state, part, reverse=reverse)
+            out = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), out)
         else:
-            state, hs = run(state, part)
-            done.append(hs)
-    done = done[::-1] if loop.reverse else done
-    return jnp.concatenate(done) if len(done) > 1 else done[0], state
+            state, out = run(state, part)
+        done.append(out)
+    done = done[::-1] if reverse else done
+    if len(done) == 1:
+        return state, done[0]
+    return state, jax.tree.map(lambda *parts: jnp.concatenate(parts), *done)
 
 
 def _cut_gradient(first: Array, a: Array) -> Array:

@@ -20,7 +20,11 @@ Direction = Callable[..., tuple[Array, LSTMState]]
 
 
 def run_layer(
-    loop: Loop, layer: tuple[LayerParams, ...], steps: Steps, states: States
+    loop: Loop,
+    layer: tuple[LayerParams, ...],
+    steps: Steps,
+    states: States,
+    direction: Callable[[Loop, Steps], Direction] | None = None,
 ) -> tuple[Array, LSTMState]:
     """Run one layer over a sequence.
 
@@ -29,6 +33,7 @@ def run_layer(
         layer: Weights, forward first, then reverse if there is one.
         steps: Inputs in the type of the products, `(T, *B, I)`, and masks.
         states: States `(D, *B, P)` and `(D, *B, H)`.
+        direction: What runs one direction; None means `by_xla`.
 
     Returns:
         Outputs `(T, *B, D*P)`, zero where a row has ended, and the state after.
@@ -36,7 +41,7 @@ def run_layer(
     outputs, after = [], []
     for index, params in enumerate(layer):
         one = jax.tree.map(itemgetter(index), states)
-        run = _direction(replace(loop, reverse=index == 1), steps)
+        run = (direction or by_xla)(replace(loop, reverse=index == 1), steps)
         hs, state = run(*to_scan(params, steps, one))
         outputs.append(hs)
         after.append(state)
@@ -55,7 +60,7 @@ def side_by_side(outputs: list[Array], steps: Steps) -> Array:
     return ys if steps.valid is None else jnp.where(steps.valid[..., None], ys, 0)
 
 
-def _direction(loop: Loop, steps: Steps) -> Direction:
+def by_xla(loop: Loop, steps: Steps) -> Direction:
     """What runs one direction: values from one loop, derivatives from another.
 
     Only a CPU runs `transposed`, without masks or derivatives, and with rows.

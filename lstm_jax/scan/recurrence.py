@@ -104,13 +104,13 @@ def _jvp(loop: Loop, primals: tuple, tangents: tuple) -> tuple:
     """Outputs and their tangents."""
     keep_all = partial(forward, everything)
     final, *known = by_device(loop, keep_all, keep_all)(*primals)
-    return outputs(final, *known), _tangents(loop, primals, known, tangents)
+    # The backward pass is given the gates and states, and not the sequences that are
+    # made of them. Fresh memory is slow, and this is most of it.
+    once_more = jax.checkpoint(tangents_of, static_argnums=0, prevent_cse=False)
+    return outputs(final, *known), once_more(loop, primals, known, tangents)
 
 
-# Checkpointed: the backward pass is given the gates and states, and not the sequences
-# that are made of them. Fresh memory is slow, and this is most of it.
-@partial(jax.checkpoint, static_argnums=0, prevent_cse=False)
-def _tangents(
+def tangents_of(
     loop: Loop, primals: tuple, known: list, tangents: tuple
 ) -> tuple[Array, LSTMState]:
     """Tangents of the outputs: linear in those of the arguments."""
@@ -178,11 +178,16 @@ def _linear_step(
 
 def _incoming(loop: Loop, after: LSTMState, steps: Steps, states: States) -> LSTMState:
     """The state each step started from."""
+    found = before_each(loop, after, states.before)
+    return _started(steps, states._replace(before=found))
+
+
+def before_each(loop: Loop, after: LSTMState, before: LSTMState) -> LSTMState:
+    """The state that each step found, before a reset."""
 
     def shift(first: Array, after: Array) -> Array:
         if loop.reverse:
             return jnp.concatenate([after, first[None]])[1:]
         return jnp.concatenate([first[None], after])[:-1]
 
-    h, c = (shift(*pair) for pair in zip(states.before, after, strict=True))
-    return _started(steps, states._replace(before=LSTMState(h, c)))
+    return LSTMState(*(shift(*pair) for pair in zip(before, after, strict=True)))

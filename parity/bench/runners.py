@@ -95,6 +95,7 @@ _ROWS = (
         tags=("cpu",),
         undivided="lstm_jax 512",
     ),
+    _ours(name="lstm_jax native", options={"backend": "native"}, tags=("cpu",)),
     _ours(name="lstm_jax xla", options={"backend": "xla"}, tags=("gpu", "trial")),
     _ours(name="lstm_jax cudnn", options={"backend": "cudnn"}, tags=("gpu", "trial")),
     Runner(
@@ -103,6 +104,13 @@ _ROWS = (
         library=FRAMEWORKS["torch"].library,
         family=TORCH,
         tags=("quick", "cpu", "gpu", "trial"),
+    ),
+    Runner(
+        name="onnxruntime",
+        peer=f"{_PEERS}.onnxruntime",
+        library=Library("onnxruntime"),
+        family="onnxruntime",
+        tags=("cpu",),
     ),
     of_framework("linen LSTMCell", "cpu", family=FLAX),
     of_framework("linen OptimizedLSTMCell", "quick", "cpu", "gpu", family=FLAX),

@@ -1,4 +1,4 @@
-"""The numbers of docs/benchmarks.md are those of the results beside it.
+"""The numbers of docs/benchmarks.md and docs/native.md are those of the results there.
 
 `python tests/docs/test_benchmarks_doc.py` prints the tables anew.
 """
@@ -10,27 +10,38 @@ import pytest
 
 from parity.bench.results import store, table
 from parity.bench.results.plots import figures
-from parity.bench.runners import FLAX, OURS, TORCH
+from parity.bench.runners import FLAX, OURS, RUNNERS, TORCH
 from tests.given import ROOT
 
 DOCS = ROOT / "docs"
 PAGE = DOCS / "benchmarks.md"
 RUNS = sorted((DOCS / "benchmarks").glob("cpu-*.jsonl"))
-# A column: its head, one of our runners, and the family of its rivals.
+NATIVE, ONNXRUNTIME = "lstm_jax native", "onnxruntime"
+# The columns of a page, by cores: the head, one of our runners, and the family of its
+# rivals or a runner.
+KERNEL = (
+    ("torch", NATIVE, TORCH),
+    ("onnxruntime", NATIVE, ONNXRUNTIME),
+    ("XLA's program", NATIVE, "lstm_jax xla"),
+)
 COLUMNS = {
-    1: (
-        ("torch", OURS, TORCH),
-        ("Flax", OURS, FLAX),
-        ("torch, 512 bits", "lstm_jax 512", TORCH),
-    ),
-    2: (
-        ("torch", OURS, TORCH),
-        ("Flax", OURS, FLAX),
-        ("torch, devices by jit", "lstm_jax devices", TORCH),
-        ("torch, devices by shard_map", "lstm_jax shard_map", TORCH),
-        ("the same, 512 bits", "lstm_jax shard_map 512", TORCH),
-    ),
+    "benchmarks": {
+        1: (
+            ("torch", OURS, TORCH),
+            ("Flax", OURS, FLAX),
+            ("torch, 512 bits", "lstm_jax 512", TORCH),
+        ),
+        2: (
+            ("torch", OURS, TORCH),
+            ("Flax", OURS, FLAX),
+            ("torch, devices by jit", "lstm_jax devices", TORCH),
+            ("torch, devices by shard_map", "lstm_jax shard_map", TORCH),
+            ("the same, 512 bits", "lstm_jax shard_map 512", TORCH),
+        ),
+    },
+    "native": {2: KERNEL},
 }
+FILES = {"benchmarks": "cpu-*.jsonl", "native": "native-*.jsonl"}
 
 
 @cache
@@ -38,9 +49,10 @@ def measurements_of(file):
     return store.measurements(store.read_lines(file))
 
 
-def measured(cores):
+def measured(page, cores):
     """The measurements of each run on so many cores."""
-    runs = map(measurements_of, RUNS)
+    files = sorted((DOCS / "benchmarks").glob(FILES[page]))
+    runs = map(measurements_of, files)
     return [[one for one in run if one.key["cores"] == cores] for run in runs]
 
 
@@ -49,25 +61,32 @@ def span(values):
     return low if low == high else f"{low} to {high}"
 
 
-def found(cores, mode, column):
-    """For each run, the ratios of a column by case."""
+def found(run, mode, column):
+    """The ratios of a column by case."""
     _, ours, other = column
-    return [
-        table.ratios([g for g in run if g.key["mode"] == mode], ours, other)
-        for run in measured(cores)
-    ]
+    some = [one for one in run if one.key["mode"] == mode]
+    if other not in RUNNERS:
+        return table.ratios(some, ours, other)
+    each = {one.key["case"]: one.ratio(ours, other) for one in some}
+    return {case: ratio for case, ratio in each.items() if ratio is not None}
 
 
-def drawn(cores):
+def drawn(page, cores):
     """The table of so many cores, as Markdown."""
-    columns = COLUMNS[cores]
+    columns = COLUMNS[page][cores]
     lines = [f"| | {' | '.join(head for head, _, _ in columns)} |"]
     lines.append(f"|---|{'---|' * len(columns)}")
     before: list[list[dict]] = []  # ratios of the mode before, by column and run
     for mode in ("forward", "backward", "step"):
-        each = [found(cores, mode, column) for column in columns]
+        each = [
+            [found(run, mode, column) for run in measured(page, cores)]
+            for column in columns
+        ]
         for case in each[0][0]:
-            cells = [span([run[case] for run in runs]) for runs in each]
+            cells = [
+                span([run[case] for run in runs]) if case in runs[0] else "-"
+                for runs in each
+            ]
             lines.append(f"| {case}, {mode} | {' | '.join(cells)} |")
         if len(each[0][0]) > 1:
             lines.append(mean_line(f"{mode}, geometric mean", each))
@@ -86,18 +105,24 @@ def beside(one, two):
 def mean_line(name, each):
     """The geometric means of each column, the span of its runs."""
     means = [[table.geometric_mean([*run.values()]) for run in runs] for runs in each]
-    return f"| **{name}** | {' | '.join(f'**{span(mean)}**' for mean in means)} |"
+    cells = [f"**{span(mean)}**" if mean[0] > 0 else "-" for mean in means]
+    return f"| **{name}** | {' | '.join(cells)} |"
 
 
-@pytest.mark.parametrize("cores", COLUMNS)
-def test_the_tables_are_those_of_the_results(cores):
-    text = PAGE.read_text("utf-8")
+@pytest.mark.parametrize(
+    ("page", "cores"), [(page, n) for page, each in COLUMNS.items() for n in each]
+)
+def test_the_tables_are_those_of_the_results(page, cores):
+    text = (DOCS / f"{page}.md").read_text("utf-8")
     mark = f"<!-- {cores} of 2 cores -->"
-    assert text.split(mark)[1].strip() == drawn(cores)
+    assert text.split(mark)[1].strip() == drawn(page, cores)
 
 
-def test_no_runner_was_wrong_and_every_sample_is_there():
-    for run in [*measured(1), *measured(2)]:
+@pytest.mark.parametrize("page", COLUMNS)
+def test_no_runner_was_wrong_and_every_sample_is_there(page):
+    runs = [run for cores in COLUMNS[page] for run in measured(page, cores)]
+    assert runs
+    for run in runs:
         assert len(run) == 15
         for measurement in run:
             timed = [one for one in measurement.runners.values() if not one.skipped]
@@ -105,6 +130,7 @@ def test_no_runner_was_wrong_and_every_sample_is_there():
             reasons = {
                 one.skipped for one in measurement.runners.values() if one.skipped
             }
+            reasons -= {"it has no gradients"} if page == "native" else set()
             assert all("is not divided" in reason for reason in reasons)
 
 
@@ -125,6 +151,7 @@ def test_the_first_line_says_whether_a_gpu_number_exists():
 
 
 if __name__ == "__main__":
-    for cores in COLUMNS:
-        mark = f"<!-- {cores} of 2 cores -->"
-        print(mark, drawn(cores), mark, sep="\n")
+    for page, by_cores in COLUMNS.items():
+        for cores in by_cores:
+            mark = f"<!-- {cores} of 2 cores -->"
+            print(page, mark, drawn(page, cores), mark, sep="\n")

@@ -39,7 +39,9 @@ def test_a_package_that_is_missing_is_named_with_its_cure(
 def test_an_import_that_fails_is_named_with_its_cure(
     reads: Callable[[], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in [name for name in sys.modules if name.startswith("bokeh_sampledata.")]:
+    for module in [
+        name for name in sys.modules if name.startswith("bokeh_sampledata.")
+    ]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "bokeh_sampledata", None)
     with pytest.raises(SystemExit) as told:

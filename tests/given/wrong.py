@@ -46,6 +46,7 @@ RATE = (
 )
 PRODUCTS = "must be one that jax.numpy.matmul takes: it is handed on to the products."
 STEPS = "the backward pass keeps one state for that many steps. Use None to keep all."
+BACKENDS = "'auto', 'native', 'xla', 'cudnn'"
 THESE = "no other backend is known. Use 'auto'."
 DRAWN = "numbers are drawn with it. Use jax.random.key(seed)."
 TOGETHER = "Use the inputs, or the weights, that belong together."

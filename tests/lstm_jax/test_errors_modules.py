@@ -20,6 +20,7 @@ from tests.given.wrong import (
     REAL,
     RESETS,
     STEPS,
+    BACKENDS,
     THESE,
     TOGETHER,
     XS,
@@ -108,7 +109,7 @@ MODULES: list[Row] = [
     (
         with_module(backend="bogus"),
         ValueError,
-        f"LSTM: backend='bogus' must be one of 'auto', 'xla', 'cudnn': {THESE}",
+        f"LSTM: backend='bogus' must be one of {BACKENDS}: {THESE}",
     ),
     (
         with_module(rngs=nnx.Rngs(dropout=0)),

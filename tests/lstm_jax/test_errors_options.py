@@ -32,6 +32,7 @@ from tests.given.wrong import (
     ROWS,
     SIZE,
     STEPS,
+    BACKENDS,
     THESE,
     TOGETHER,
     XS,
@@ -202,7 +203,7 @@ OPTIONS: list[Row] = [
     (
         with_options(backend="cuda"),
         ValueError,
-        f"lstm: backend='cuda' must be one of 'auto', 'xla', 'cudnn': {THESE}",
+        f"lstm: backend='cuda' must be one of {BACKENDS}: {THESE}",
     ),
     (
         with_options(backend=["xla"]),
@@ -370,10 +371,10 @@ def test_a_named_backend_is_never_replaced(monkeypatch: Any) -> None:
         "ask `lstm_jax.backends.explain(spec)` which can."
     )
     assert_raises((with_options(backend="none"), NotImplementedError, message))
-    spec = lstm_jax.LSTMSpec(input_size=5, hidden_size=4)
+    spec = lstm_jax.LSTMSpec(input_size=5, hidden_size=4, platform="tpu")
     expected = (
-        'xla: yes (chosen by "auto")\ncudnn: no, no CUDA device.\n'
-        "none: no, it runs nothing."
+        'native: no, it is a kernel for CPUs.\nxla: yes (chosen by "auto")\n'
+        "cudnn: no, no CUDA device.\nnone: no, it runs nothing."
     )
     assert lstm_jax.backends.explain(spec) == expected
 

@@ -1,0 +1,81 @@
+"""Our own kernel for CPUs: a call of C++ for each layer and direction."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from lstm_jax._types import Layers, LSTMSpec, LSTMState, States, Steps
+from lstm_jax.backends.orders import Machine, order_of
+from lstm_jax.native import library, primitives
+from lstm_jax.scan.chunks import over_time
+from lstm_jax.scan.layer import Direction, by_xla, of_layer, run_layer
+from lstm_jax.scan.loop import Loop
+
+
+@dataclass(frozen=True, kw_only=True)
+class Native:
+    """The kernel.
+
+    Under `vmap`, in derivatives of derivatives, and of nothing (T = 0 or B = 0), the
+    program is XLA's.
+
+    Args:
+        fallback: Whether XLA's program runs where the kernel cannot be called: in an
+            exported program, and where `jit` divides arrays among devices. "auto" has
+            it; else that is refused.
+        machine: The CPU whose order of products is that of the XLA program; None means
+            this one.
+    """
+
+    name: ClassVar[str] = "native"
+    every_transform: ClassVar[bool] = True
+    fallback: bool = False
+    machine: Machine | None = None
+
+    def unsupported(self, spec: LSTMSpec) -> str | None:
+        """Every reason why the kernel cannot run `spec`, in one sentence."""
+        reasons = list(_reasons(spec))
+        return f"{', and '.join(reasons)}." if reasons else None
+
+    def settled(self) -> "Native":
+        """The same, with the machine of this process if none was given."""
+        return self if self.machine else replace(self, machine=Machine.here())
+
+    def run(
+        self, loop: Loop, spec: LSTMSpec, layers: Layers, steps: Steps, states: States
+    ) -> tuple[Array, LSTMState]:
+        """Run the layers one after the other, see `lstm_jax.backends.Backend`."""
+        after = []
+        for index, layer in enumerate(layers):
+            shape = steps.xs.shape
+            assert self.machine is not None, "settled() gives one"  # noqa: S101
+            loop = replace(loop, order=order_of(self.machine, shape, spec.hidden_size))
+            with jax.named_scope(f"layer_{index}"):
+                before = of_layer(states, index, layer)
+                ys, state = run_layer(loop, layer, steps, before, self._direction)
+            steps = steps._replace(xs=ys)
+            after.append(state)
+        return steps.xs, jax.tree.map(lambda *a: jnp.concatenate(a), *after)
+
+    def _direction(self, loop: Loop, steps: Steps) -> Direction:
+        """What runs a direction. Of nothing, or of a symbolic size, XLA's program."""
+        if not all(isinstance(size, int) and size > 0 for size in steps.xs.shape):
+            return by_xla(loop, steps)
+        of_chunk = partial(primitives.recurrence, strict=not self.fallback)
+        if loop.remat is None and loop.truncate is None:
+            return partial(of_chunk, loop)
+        return partial(over_time, loop, of_chunk=of_chunk)
+
+
+def _reasons(spec: LSTMSpec) -> Iterator[str]:
+    if spec.platform != "cpu":
+        yield "it is a kernel for CPUs"
+    elif reason := library.missing():
+        yield reason
+    if spec.dtype != "float32":
+        yield f"its products are float32, not {spec.dtype}"

@@ -1,0 +1,1 @@
+"""Our kernel for CPUs: C++ that XLA calls, and JAX's rules for it."""

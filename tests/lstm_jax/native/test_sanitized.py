@@ -1,0 +1,118 @@
+"""The kernel under sanitizers, on threads that come late, in vectors of every width."""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import hatch_build
+from tests.given import ROOT
+
+SOURCE = ROOT / "lstm_jax" / "native" / "source"
+X86 = platform.machine() == "x86_64" and shutil.which("g++")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not X86, reason="no C++ compiler for x86"),
+]
+SANITIZERS = {
+    "address": "-fsanitize=address,undefined -fno-sanitize-recover=all -O1 -g",
+    "thread": "-fsanitize=thread -O1 -g",
+}
+# How a driver is compiled and started on another processor than this.
+EMULATED = {
+    "aarch64": ("aarch64-linux-gnu-g++ -static", "qemu-aarch64"),
+    "x86_64": ("g++", ""),
+}
+
+
+def driver(path: Path, compiler: str, width: hatch_build.Width, flags: str) -> Path:
+    command = [*compiler.split(), *hatch_build.flags_of(width), *flags.split()]
+    command += ["-o", str(path), "-pthread"]
+    command += [str(SOURCE / "kernel.cc"), str(SOURCE / "driver.cc")]
+    _ = subprocess.run(command, check=True)
+    return path
+
+
+def run(*command: str | Path) -> None:
+    words = list(map(str, command))
+    done = subprocess.run(words, check=False, capture_output=True, text=True)
+    assert "calls on 4 threads: the same bits as on one" in done.stdout
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("sanitizer", SANITIZERS)
+def test_random_calls_on_late_threads_give_the_same_bits(
+    sanitizer: str, tmp_path: Path
+) -> None:
+    avx2 = hatch_build.X86[1]
+    flags = SANITIZERS[sanitizer]
+    run(driver(tmp_path / "driver", "g++", avx2, flags), "4", "100", "0")
+
+
+def widths() -> dict[str, tuple[str, str, hatch_build.Width]]:
+    """Every width that this machine runs, by itself or in an emulator."""
+    here = Path("/proc/cpuinfo").read_text("utf-8")
+    found = {}
+    for machine, (compiler, start) in EMULATED.items():
+        for width in hatch_build.WIDTHS[machine]:
+            there = all(map(shutil.which, filter(None, (compiler.split()[0], start))))
+            if there and (width.name != "avx512" or "avx512vl" in here):
+                found[width.name] = (compiler, start, width)
+    return found
+
+
+def test_every_width_of_vectors_writes_the_same_but_for_rounding(
+    tmp_path: Path,
+) -> None:
+    written = {}
+    for name, (compiler, start, width) in widths().items():
+        made = driver(tmp_path / name, compiler, width, "-O2")
+        file = tmp_path / f"{name}.floats"
+        run(*start.split(), made, "4", "60", "1", file)
+        written[name] = np.fromfile(file, np.float32)
+    for found in written.values():
+        assert len(found) > 1_000_000
+        np.testing.assert_allclose(found, written["avx2"], rtol=1e-4, atol=1e-4)
+
+
+def test_calls_from_python_are_clean_under_the_address_sanitizer(
+    tmp_path: Path,
+) -> None:
+    code = f"""
+import sys
+from pathlib import Path
+import pytest
+import hatch_build
+from lstm_jax.native import library
+library.FILE = Path({str(tmp_path / "kernel.so")!r})
+hatch_build.compile_kernel(library.FILE, {SANITIZERS["address"].split()})
+words = "-q -p no:cacheprovider -m".split()
+sys.exit(pytest.main([*words, "not slow", "tests/lstm_jax/native/test_native.py"]))
+"""
+    runtime = subprocess.run(
+        ["g++", "-print-file-name=libasan.so"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    sanitized = {
+        "LD_PRELOAD": runtime.stdout.strip(),
+        # Python and jaxlib keep what they have until the process ends.
+        "ASAN_OPTIONS": "detect_leaks=0",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=os.environ | sanitized,
+        cwd=ROOT,
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ERROR: AddressSanitizer" not in done.stderr
