@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from lstm_jax._types import LayerParams, LSTMState, States, Steps
 from lstm_jax.native.programs import Known
@@ -13,6 +12,13 @@ from lstm_jax.scan.gates import Gates
 from lstm_jax.scan.loop import Loop
 
 _TYPE = jnp.float32
+
+
+class Asked(NamedTuple):
+    """Of what gradients are asked for, beside those of the states."""
+
+    weights: bool
+    inputs: bool
 
 
 class _Read(NamedTuple):
@@ -57,18 +63,20 @@ def run_backward(
     primals: tuple[LayerParams, Steps, States],
     known: Known,
     cotangents: tuple[Any, LSTMState],
-    weights: bool,
+    asked: Asked,
 ) -> tuple[LayerParams, Any, States]:
     """Gradients of parameters, xs and states from those of `h` and the state after.
 
-    Those of the parameters are missing (of no elements) unless `weights` asks for them.
+    Those of the parameters and of xs are missing (of no elements) unless asked for.
     """
     params, steps, states = primals
     read = _read(params, steps, states)
     count, rows, inputs, units, features = read.sizes()
     gates = 4 * units
-    shapes: list[tuple[int, ...]] = [(count, rows, gates), *[(0,)] * 4]
-    if weights:
+    shapes: list[tuple[int, ...]] = [(0,)] * 5
+    if asked.inputs:
+        shapes[0] = (count, rows, inputs)
+    if asked.weights:
         shapes[1:4] = [(gates, inputs), (gates, features), (gates,)]
         shapes[4] = (0,) if params.weight_hr is None else (features, units)
     of_state = [(rows, features), (rows, units)]
@@ -77,11 +85,12 @@ def run_backward(
         lambda a: a.reshape(count, rows, -1), (tuple(known[0]), tuple(known[1]))
     )
     d_h, d_final = cotangents
-    d_sums, ih, hh, bias, hr, h, c, *fresh = _call(
+    d_xs, ih, hh, bias, hr, h, c, *fresh = _call(
         "backward",
         loop,
         shapes,
         read.xs,
+        params.weight_ih,
         params.weight_hh,
         read.weight_hr,
         read.h,
@@ -92,8 +101,6 @@ def run_backward(
         d_h.reshape(count, rows, features),
         *(a.reshape(rows, -1) for a in d_final),
     )
-    product = (((2,), (0,)), ((), ()))
-    d_xs = lax.dot_general(d_sums, params.weight_ih, product, precision=loop.precision)
     d_params: Any = LayerParams(ih, hh, bias, bias, hr)
     there = (None if a is None else d for a, d in zip(params, d_params, strict=True))
     d_params = LayerParams(*there)  # pyright: ignore[reportArgumentType]
@@ -102,7 +109,8 @@ def run_backward(
         given = fresh if steps.reset is not None else map(jnp.zeros_like, states.fresh)
         d_states = d_states._replace(fresh=LSTMState(*given))
     d_states = jax.tree.map(lambda d, a: d.reshape(a.shape), d_states, states)
-    return d_params, d_xs.reshape(steps.xs.shape), d_states
+    d_xs = d_xs.reshape(steps.xs.shape) if asked.inputs else d_xs
+    return d_params, d_xs, d_states
 
 
 def _read(params: LayerParams, steps: Steps, states: States) -> _Read:

@@ -98,8 +98,9 @@ def _native_backward(*leaves: Any, fixed: Fixed, wrt: tuple[int, ...]) -> Leaves
     read, known, (d_hs, *d_final) = _parted(tree, leaves)
     of_params, of_steps, of_states = jax.tree.unflatten(tree, [*range(tree.num_leaves)])
     weights = any(index in wrt for index in jax.tree.leaves(of_params))
+    asked = calls.Asked(weights=weights, inputs=of_steps.xs in wrt)
     cotangents = d_hs, LSTMState(*d_final)
-    found = calls.run_backward(fixed.loop, read, known, cotangents, weights)
+    found = calls.run_backward(fixed.loop, read, known, cotangents, asked)
     places = jax.tree.leaves((of_params, of_steps.xs, of_states))
     gradients = dict(zip(places, jax.tree.leaves(found), strict=True))
     return [gradients[index] for index in wrt]

@@ -132,7 +132,8 @@ Given given() {
 }
 
 // Everything that both calls write, on so many threads.
-std::vector<Array> written(Pool &pool, const Given &a, Index threads, bool weights) {
+std::vector<Array> written(Pool &pool, const Given &a, Index threads, bool weights,
+                           bool inputs) {
   const Sizes &n = a.n;
   Index steps = n.steps * n.rows, gates = 4 * n.units;
   Masks masks = {a.reset.get(), a.valid.get(), a.fresh_h.data(), a.fresh_c.data()};
@@ -149,23 +150,25 @@ std::vector<Array> written(Pool &pool, const Given &a, Index threads, bool weigh
   for (int k = 0; k < 4; k++) f.gates[k] = kept[k + 1].data();
   run(pool, f, threads, KERNEL.plan_forward, KERNEL.run_forward);
   if (std::memcmp(alone.data(), h.data(), h.size() * 4)) std::puts("kept: other h"), exit(1);
-  Array d_sums(steps * gates), d_ih(gates * n.inputs), d_hh(gates * n.outputs);
+  Array d_x(steps * n.inputs), d_ih(gates * n.inputs), d_hh(gates * n.outputs);
   Array d_bias(gates), d_hr(a.weight_hr.size()), d_h_0(n.rows * n.outputs);
   Array d_c_0(n.rows * n.units), d_fresh_h(d_h_0.size()), d_fresh_c(d_c_0.size());
   Backward b = {};
   b.size = n, b.masks = masks, b.x = f.x, b.weight_hh = f.weight_hh;
+  b.weight_ih = f.weight_ih;
   b.weight_hr = f.weight_hr, b.h_0 = f.h_0, b.c_0 = f.c_0, b.h = h.data();
   b.c = f.c;
   for (int k = 0; k < 4; k++) b.gates[k] = f.gates[k];
   b.d_h = a.d_h.data(), b.d_h_n = a.d_h_n.data(), b.d_c_n = a.d_c_n.data();
-  b.d_sums = d_sums.data(), b.d_h_0 = d_h_0.data(), b.d_c_0 = d_c_0.data();
+  if (inputs) b.d_x = d_x.data();
+  b.d_h_0 = d_h_0.data(), b.d_c_0 = d_c_0.data();
   if (weights) {
     b.d_weight_ih = d_ih.data(), b.d_weight_hh = d_hh.data();
     b.d_bias = d_bias.data(), b.d_weight_hr = d_hr.data();
   }
   if (a.reset) b.d_fresh_h = d_fresh_h.data(), b.d_fresh_c = d_fresh_c.data();
   run(pool, b, threads, KERNEL.plan_backward, KERNEL.run_backward);
-  return {h, c_n, kept[0], kept[1], d_sums, d_ih, d_hh, d_bias, d_hr, d_h_0, d_c_0,
+  return {h, c_n, kept[0], kept[1], d_x, d_ih, d_hh, d_bias, d_hr, d_h_0, d_c_0,
           d_fresh_h, d_fresh_c};
 }
 
@@ -175,7 +178,9 @@ int main_of(Index threads, Index calls, unsigned seed, std::FILE *file) {
   for (Index call = 0; call < calls; call++) {
     Given a = given();
     bool weights = below(4) != 0;
-    auto one = written(pool, a, 1, weights), many = written(pool, a, threads, weights);
+    bool inputs = below(4) != 0;
+    auto one = written(pool, a, 1, weights, inputs);
+    auto many = written(pool, a, threads, weights, inputs);
     for (std::size_t k = 0; k < one.size(); k++) {
       for (float value : many[k]) {
         if (value != value) return std::printf("call %td: NaN in %zu\n", call, k), 1;

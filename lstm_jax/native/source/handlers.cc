@@ -170,11 +170,11 @@ ffi::Error forward(ffi::ThreadPool pool, bool reverse, Floats x, Floats weight_i
   return run(pool, f, work(n), kernel->plan_forward, kernel->run_forward);
 }
 
-ffi::Error backward(ffi::ThreadPool pool, bool reverse, Floats x, Floats weight_hh,
-                    Floats weight_hr, Floats h_0, Floats c_0, Bools reset, Bools valid,
+ffi::Error backward(ffi::ThreadPool pool, bool reverse, Floats x, Floats weight_ih,
+                    Floats weight_hh, Floats weight_hr, Floats h_0, Floats c_0, Bools reset, Bools valid,
                     Floats fresh_h, Floats fresh_c, Floats h, Floats c, Floats i,
                     Floats forget, Floats g, Floats o, Floats d_h, Floats d_h_n,
-                    Floats d_c_n, Written d_sums, Written d_weight_ih,
+                    Floats d_c_n, Written d_x, Written d_weight_ih,
                     Written d_weight_hh, Written d_bias, Written d_weight_hr,
                     Written d_h_0, Written d_c_0, Written d_fresh_h,
                     Written d_fresh_c) {
@@ -192,7 +192,8 @@ ffi::Error backward(ffi::ThreadPool pool, bool reverse, Floats x, Floats weight_
   shapes.is("d_h", d_h, {n.steps, n.rows, n.outputs});
   shapes.is("d_h_n", d_h_n, {n.rows, n.outputs});
   shapes.is("d_c_n", d_c_n, {n.rows, n.units});
-  shapes.is("d_sums", *d_sums, {n.steps, n.rows, 4 * n.units});
+  shapes.is("weight_ih", weight_ih, {4 * n.units, n.inputs});
+  bool inputs = shapes.has("d_x", *d_x, {n.steps, n.rows, n.inputs});
   bool weights = shapes.has("d_weight_ih", *d_weight_ih, {4 * n.units, n.inputs});
   if (weights) {
     shapes.is("d_weight_hh", *d_weight_hh, {4 * n.units, n.outputs});
@@ -206,14 +207,17 @@ ffi::Error backward(ffi::ThreadPool pool, bool reverse, Floats x, Floats weight_
     shapes.is("d_fresh_c", *d_fresh_c, {n.rows, n.units});
   }
   if (ffi::Error error = shapes.error(); error.failure()) return error;
-  f.x = x.typed_data(), f.weight_hh = weight_hh.typed_data();
-  f.weight_hr = weight_hr.typed_data();
+  f.x = x.typed_data(), f.weight_ih = weight_ih.typed_data();
+  f.weight_hh = weight_hh.typed_data(), f.weight_hr = weight_hr.typed_data();
   f.h_0 = h_0.typed_data(), f.c_0 = c_0.typed_data();
   f.h = h.typed_data(), f.c = c.typed_data();
   for (int k = 0; k < 4; k++) f.gates[k] = kept[k + 1].typed_data();
   f.d_h = d_h.typed_data(), f.d_h_n = d_h_n.typed_data();
-  f.d_c_n = d_c_n.typed_data(), f.d_sums = d_sums->typed_data();
-  by_large_pages(f.d_sums, d_sums->size_bytes());
+  f.d_c_n = d_c_n.typed_data();
+  if (inputs) {
+    f.d_x = d_x->typed_data();
+    by_large_pages(f.d_x, d_x->size_bytes());
+  }
   if (weights) {
     f.d_weight_ih = d_weight_ih->typed_data(), f.d_weight_hh = d_weight_hh->typed_data();
     f.d_bias = d_bias->typed_data(), f.d_weight_hr = d_weight_hr->typed_data();
@@ -256,6 +260,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(lstm_jax_backward, backward,
                                   .Ctx<ffi::ThreadPool>()
                                   .Attr<bool>("reverse")
                                   .Arg<Floats>()   // x
+                                  .Arg<Floats>()   // weight_ih
                                   .Arg<Floats>()   // weight_hh
                                   .Arg<Floats>()   // weight_hr
                                   .Arg<Floats>()   // h_0
@@ -273,7 +278,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(lstm_jax_backward, backward,
                                   .Arg<Floats>()   // d_h
                                   .Arg<Floats>()   // d_h_n
                                   .Arg<Floats>()   // d_c_n
-                                  .Ret<Floats>()   // d_sums
+                                  .Ret<Floats>()   // d_x
                                   .Ret<Floats>()   // d_weight_ih
                                   .Ret<Floats>()   // d_weight_hh
                                   .Ret<Floats>()   // d_bias

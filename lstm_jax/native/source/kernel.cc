@@ -577,7 +577,8 @@ void plan_backward(Backward &f, Index threads) {
   const Sizes &n = f.size;
   f.vectors = vectors_of(n.units, threads);
   Index width = width_of(f), units = up(n.units, width), columns = up(n.outputs, width);
-  f.panels = most(units, columns);
+  Index columns_i = f.d_x ? up(n.inputs, width) : 0;
+  f.panels = most(columns_i, most(units, columns));
   f.phases = n.projected ? 2 * n.steps + 1 : n.steps + 1;
   f.chunk = most(1, least(n.steps, 96 / most(1, n.rows)));
   bool weights = f.d_weight_ih;
@@ -586,7 +587,9 @@ void plan_backward(Backward &f, Index threads) {
     float *&place;
     Index floats;
   } parts[] = {
+      {f.panels_ih, columns_i * gates * width},
       {f.panels_hh, columns * gates * width},
+      {f.sums, 2 * rows * gates},
       {f.panels_hr, n.projected ? units * n.outputs * width : 0},
       {f.state, n.rows * wide_outputs(f)},
       {f.cell, n.rows * wide_units(f)},
@@ -620,6 +623,37 @@ INLINE void product(Index rows, RowOf row_of, const float *panel, Index depth,
   });
 }
 
+// The gradients of the gates' sums of a step, (B, 4H). Those of a chunk are kept until the
+// next one is full, since other panels may still read them.
+INLINE float *sums_of(const Backward &f, Index step) {
+  return f.sums + step % (2 * f.chunk) * f.size.rows * 4 * f.size.units;
+}
+
+// The gradients of the inputs of a chunk that has ended before `step`.
+void inputs_phase(const Backward &f, Index step, Index panel) {
+  const Sizes &n = f.size;
+  Index width = width_of(f), gates = 4 * n.units;
+  Index column = panel * width, have = least(width, n.inputs - column);
+  if (!f.d_x || have <= 0) return;
+  float *weights = f.panels_ih + panel * gates * width;
+  if (step == 0)
+    pack_columns(weights, width, f.weight_ih + column, n.inputs, gates, have);
+  if (step == 0 || (step % f.chunk && step < n.steps)) return;
+  Index begin = (step - 1) / f.chunk * f.chunk;
+  const float *d = sums_of(f, begin);
+  of_vectors(f.vectors, [&](auto Vectors) {
+    constexpr int N = decltype(Vectors)::value;
+    auto row_of = [&](Index r) { return d + r * gates; };
+    auto store = [&](Index r, Vec(&sums)[N]) {
+      Index t = time_of(n, n.steps - 1 - begin - r / n.rows);
+      float *to = f.d_x + (t * n.rows + r % n.rows) * n.inputs + column;
+      for (int j = 0; j < N && j * LANES < have; j++)
+        put(to + j * LANES, sums[j], have - j * LANES);
+    };
+    product<N>((step - begin) * n.rows, row_of, weights, gates, store);
+  });
+}
+
 // The gradient of h: what the step after gives back, then what its own output asks for.
 void state_phase(const Backward &f, Index step, Index panel) {
   const Sizes &n = f.size;
@@ -636,7 +670,7 @@ void state_phase(const Backward &f, Index step, Index panel) {
     }
   } else {
     Index after = time_of(n, n.steps - step);  // the step that was run before this one
-    const float *d = f.d_sums + after * n.rows * gates;
+    const float *d = sums_of(f, step - 1);
     of_vectors(f.vectors, [&](auto Vectors) {
       constexpr int N = decltype(Vectors)::value;
       auto row_of = [&](Index b) { return d + b * gates; };
@@ -712,7 +746,7 @@ void gates_phase(const Backward &f, Index step, Index panel) {
     float *slopes = slopes_of(f, panel, 0) + (slot * n.rows + b) * width;
     for (Index j = 0; j < have; j += LANES) {
       Index k = have - j, place = (t * n.rows + b) * n.units + unit + j;
-      float *d = f.d_sums + (t * n.rows + b) * gates + unit + j;
+      float *d = sums_of(f, step) + b * gates + unit + j;
       Vec &d_cell = at(f.cell + b * stride + unit + j);
       Vec i = take(f.gates[0] + place, k), forget = take(f.gates[1] + place, k);
       Vec g = take(f.gates[2] + place, k), o = take(f.gates[3] + place, k);
@@ -840,7 +874,10 @@ void finish(const Backward &f, Index panel) {
 
 void run_backward(const Backward &f, Index phase, Index panel) {
   Index step = f.size.projected ? phase / 2 : phase;
-  if (!f.size.projected || phase % 2 == 0) state_phase(f, step, panel);
+  if (!f.size.projected || phase % 2 == 0) {
+    state_phase(f, step, panel);
+    inputs_phase(f, step, panel);
+  }
   if (step == f.size.steps) return finish(f, panel);
   if (f.size.projected && phase % 2 == 0) return;
   gates_phase(f, step, panel);

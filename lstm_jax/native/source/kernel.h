@@ -40,18 +40,19 @@ struct Forward {
 // Gradients of what `Forward` reads, from those of what it writes.
 struct Backward {
   Sizes size;
-  const float *x, *weight_hh, *weight_hr, *h_0, *c_0;
+  const float *x, *weight_ih, *weight_hh, *weight_hr, *h_0, *c_0;
   Masks masks;
   const float *h, *c, *gates[4];
   const float *d_h, *d_h_n, *d_c_n;  // (T, B, P), (B, P), (B, H)
-  float *d_sums;                     // (T, B, 4H): of the sums before the gates
+  float *d_x;                        // (T, B, I); null if not asked for
   float *d_weight_ih, *d_weight_hh, *d_bias, *d_weight_hr;  // null if not asked for
   float *d_h_0, *d_c_0, *d_fresh_h, *d_fresh_c;  // the last two null without resets
   // The plan.
   Index phases, panels, floats;
-  Index chunk;    // steps whose weights' gradients are added at once
+  Index chunk;    // steps whose inputs' and weights' gradients are computed at once
   Index vectors;  // of a panel
-  float *scratch, *panels_hh, *panels_hr, *state, *cell, *dy, *kept, *y;
+  float *scratch, *panels_ih, *panels_hh, *panels_hr, *state, *cell, *dy, *kept, *y;
+  float *sums;  // the gradients of the gates' sums: (2 chunks, B, 4H)
   float *slopes, *grown_ih, *grown_hh, *grown_hr;
 };
 
