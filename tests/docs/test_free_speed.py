@@ -18,7 +18,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 TABLE = re.compile(
     r"(?<=<!-- table: scripts/free_speed -->\n).*?(?=<!-- end)", re.DOTALL
 )
-HEADINGS = re.findall(r"^## (.*)$", PAGE, re.MULTILINE)
+HEADINGS = re.findall(r"^##? (.*)$", PAGE, re.MULTILINE)
 
 
 def script() -> Any:

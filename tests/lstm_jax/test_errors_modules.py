@@ -8,6 +8,7 @@ from lstm_jax import (
 )
 from tests.given.wrong import (
     A_CELL,
+    BACKENDS,
     BOTH,
     CELL,
     DRAWN,
@@ -20,7 +21,6 @@ from tests.given.wrong import (
     REAL,
     RESETS,
     STEPS,
-    BACKENDS,
     THESE,
     TOGETHER,
     XS,

@@ -18,6 +18,7 @@ from lstm_jax import (
     lstm_step,
 )
 from tests.given.wrong import (
+    BACKENDS,
     BOTH,
     DRAWN,
     ENTERS,
@@ -32,7 +33,6 @@ from tests.given.wrong import (
     ROWS,
     SIZE,
     STEPS,
-    BACKENDS,
     THESE,
     TOGETHER,
     XS,
