@@ -13,7 +13,8 @@ from tests.given.browser import BROWSER, DARK, LIGHT, screenshot, widths
 
 DOCS = ROOT / "docs"
 SITE = DOCS / "_build" / "html"
-PAGES = [ROOT / "README.md", *DOCS.rglob("*.md")]
+PAGES = [p for p in DOCS.rglob("*.md") if "_build" not in p.parts]
+PAGES += [ROOT / "README.md"]
 API = "\n".join(page.read_text("utf-8") for page in (DOCS / "api").glob("*.md"))
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
 

@@ -75,9 +75,9 @@ class Pool {
   std::mt19937 luck_;  // of its own: every width of vectors draws the same calls
 };
 
-Array drawn(Index count) {
+Array drawn(Index count, float scale = 1) {
   Array array(count);
-  std::normal_distribution<float> normal;
+  std::normal_distribution<float> normal(0, scale);
   for (float &one : array) one = normal(draws);
   return array;
 }
@@ -113,9 +113,9 @@ Given given() {
        below(2) == 0};
   n.outputs = n.projected ? 1 + below(70) : n.units;
   Index gates = 4 * n.units, steps = n.steps * n.rows;
-  a.x = drawn(steps * n.inputs), a.weight_ih = drawn(gates * n.inputs);
-  a.weight_hh = drawn(gates * n.outputs), a.bias = drawn(gates);
-  if (n.projected) a.weight_hr = drawn(n.outputs * n.units);
+  a.x = drawn(steps * n.inputs), a.weight_ih = drawn(gates * n.inputs, 0.2f);
+  a.weight_hh = drawn(gates * n.outputs, 0.1f), a.bias = drawn(gates);
+  if (n.projected) a.weight_hr = drawn(n.outputs * n.units, 0.1f);
   a.h_0 = drawn(n.rows * n.outputs), a.c_0 = drawn(n.rows * n.units);
   a.d_h = drawn(steps * n.outputs), a.d_h_n = drawn(n.rows * n.outputs);
   a.d_c_n = drawn(n.rows * n.units);

@@ -1,10 +1,8 @@
 """The kernel under sanitizers, on threads that come late, in vectors of every width."""
 
-import os
 import platform
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -78,41 +76,3 @@ def test_every_width_of_vectors_writes_the_same_but_for_rounding(
     for found in written.values():
         assert len(found) > 1_000_000
         np.testing.assert_allclose(found, written["avx2"], rtol=1e-4, atol=1e-4)
-
-
-def test_calls_from_python_are_clean_under_the_address_sanitizer(
-    tmp_path: Path,
-) -> None:
-    code = f"""
-import sys
-from pathlib import Path
-import pytest
-import hatch_build
-from lstm_jax.native import library
-library.FILE = Path({str(tmp_path / "kernel.so")!r})
-hatch_build.compile_kernel(library.FILE, {SANITIZERS["address"].split()})
-words = "-q -p no:cacheprovider -m".split()
-sys.exit(pytest.main([*words, "not slow", "tests/lstm_jax/native/test_native.py"]))
-"""
-    runtime = subprocess.run(
-        ["g++", "-print-file-name=libasan.so"],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    sanitized = {
-        "LD_PRELOAD": runtime.stdout.strip(),
-        # Python and jaxlib keep what they have until the process ends.
-        "ASAN_OPTIONS": "detect_leaks=0",
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        check=False,
-        capture_output=True,
-        text=True,
-        env=os.environ | sanitized,
-        cwd=ROOT,
-        timeout=900,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "ERROR: AddressSanitizer" not in done.stderr
