@@ -53,8 +53,8 @@ test: lint
 
 # The backends, where "auto" is XLA's program.
 test-xla: .venv/installed-test
-	LSTM_JAX_NATIVE=0 $(QUICKLY) $(PYTEST) -m 'not slow' tests/lstm_jax/test_backends.py \
-		tests/lstm_jax/test_lstm.py tests/lstm_jax/test_long.py
+	LSTM_JAX_NATIVE=0 $(QUICKLY) $(PYTEST) -m 'not slow' \
+		tests/lstm_jax/test_backends.py tests/lstm_jax/test_lstm.py
 
 test-all: test test-xla slow
 
