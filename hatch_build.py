@@ -123,8 +123,8 @@ def _run_all(commands: list[list[str]]) -> None:
         started = [subprocess.Popen(command, **pipe) for command in commands]
     except OSError as error:
         raise NotCompiledError(f"the compiler does not start: {error}.") from error
-    for one in started:
-        _, said = one.communicate()
+    ended = [(one, one.communicate()[1]) for one in started]
+    for one, said in ended:
         if one.returncode:
             first = next((line for line in said.splitlines() if "error" in line), said)
             raise NotCompiledError(f"the compiler fails: {first.strip()}")
