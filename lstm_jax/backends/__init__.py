@@ -85,9 +85,9 @@ def choose(backend: str | Backend, spec: LSTMSpec) -> Backend:
     check_backend("lstm", backend)
     if backend == "auto":
         row = _automatic(spec)
-        return (
-            replace(row, fallback=True) if isinstance(row, Native) else row
-        ).settled()
+        if isinstance(row, Native):
+            row = replace(row, fallback=True)
+        return row.settled()
     found = BACKENDS[backend] if isinstance(backend, str) else backend
     if reason := found.unsupported(spec):
         raise NotImplementedError(

@@ -5,15 +5,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar
 
-import jax
-import jax.numpy as jnp
 from jaxtyping import Array
 
 from lstm_jax._types import Layers, LSTMSpec, LSTMState, States, Steps
 from lstm_jax.backends.orders import Machine, order_of
 from lstm_jax.native import library, primitives
 from lstm_jax.scan.chunks import over_time
-from lstm_jax.scan.layer import Direction, by_xla, of_layer, run_layer
+from lstm_jax.scan.layer import Direction, by_xla, run_layers
 from lstm_jax.scan.loop import Loop
 
 
@@ -50,17 +48,14 @@ class Native:
         self, loop: Loop, spec: LSTMSpec, layers: Layers, steps: Steps, states: States
     ) -> tuple[Array, LSTMState]:
         """Run the layers one after the other, see `lstm_jax.backends.Backend`."""
-        after = []
-        for index, layer in enumerate(layers):
-            shape = steps.xs.shape
-            assert self.machine is not None, "settled() gives one"  # noqa: S101
-            loop = replace(loop, order=order_of(self.machine, shape, spec.hidden_size))
-            with jax.named_scope(f"layer_{index}"):
-                before = of_layer(states, index, layer)
-                ys, state = run_layer(loop, layer, steps, before, self._direction)
-            steps = steps._replace(xs=ys)
-            after.append(state)
-        return steps.xs, jax.tree.map(lambda *a: jnp.concatenate(a), *after)
+        machine = self.machine
+        assert machine is not None, "settled() gives one"  # noqa: S101
+
+        def loop_of(steps: Steps) -> Loop:
+            order = order_of(machine, steps.xs.shape, spec.hidden_size)
+            return replace(loop, order=order)
+
+        return run_layers(loop_of, layers, steps, states, self._direction)
 
     def _direction(self, loop: Loop, steps: Steps) -> Direction:
         """What runs a direction. Of nothing, or of a symbolic size, XLA's program."""

@@ -3,13 +3,11 @@
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-import jax
-import jax.numpy as jnp
 from jaxtyping import Array
 
 from lstm_jax._types import Layers, LSTMSpec, LSTMState, States, Steps
 from lstm_jax.backends.orders import Machine, order_of
-from lstm_jax.scan.layer import of_layer, run_layer
+from lstm_jax.scan.layer import run_layers
 from lstm_jax.scan.loop import Loop, Order
 
 
@@ -57,15 +55,11 @@ class XLA:
         states: States,
     ) -> tuple[Array, LSTMState]:
         """Run the layers one after the other, see `lstm_jax.backends.Backend`."""
-        after = []
-        for index, layer in enumerate(layers):
-            loop = replace(loop, order=self._order(steps, spec))
-            with jax.named_scope(f"layer_{index}"):
-                before = of_layer(states, index, layer)
-                ys, state = run_layer(loop, layer, steps, before)
-            steps = steps._replace(xs=ys)
-            after.append(state)
-        return steps.xs, jax.tree.map(lambda *a: jnp.concatenate(a), *after)
+
+        def loop_of(steps: Steps) -> Loop:
+            return replace(loop, order=self._order(steps, spec))
+
+        return run_layers(loop_of, layers, steps, states)
 
     def _order(self, steps: Steps, spec: LSTMSpec) -> Order | None:
         if self.order is not None:

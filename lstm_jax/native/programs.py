@@ -4,7 +4,6 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from lstm_jax._types import LayerParams, LSTMState, States, Steps
 from lstm_jax.scan.chunks import chunk_length, in_chunks
@@ -66,8 +65,3 @@ def tangents(
 
 def _length(params: LayerParams, steps: Steps) -> int:
     return max(1, chunk_length(steps.xs.shape[:-1], len(params.weight_hh)))
-
-
-def zeros_like(a: Any) -> Any:
-    """A tangent of zeros."""
-    return jnp.zeros_like(a)

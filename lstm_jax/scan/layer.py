@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from lstm_jax._types import LayerParams, LSTMState, States, Steps
+from lstm_jax._types import LayerParams, Layers, LSTMState, States, Steps
 from lstm_jax.scan.chunks import over_time
 from lstm_jax.scan.devices import by_device, to_scan
 from lstm_jax.scan.loop import Loop
@@ -52,6 +52,35 @@ def of_layer(states: States, index: int, layer: tuple[LayerParams, ...]) -> Stat
     """The states of one layer out of those of a stack."""
     rows = slice(index * len(layer), (index + 1) * len(layer))
     return jax.tree.map(lambda a: a[rows], states)
+
+
+def run_layers(
+    loop_of: Callable[[Steps], Loop],
+    layers: Layers,
+    steps: Steps,
+    states: States,
+    direction: Callable[[Loop, Steps], Direction] | None = None,
+) -> tuple[Array, LSTMState]:
+    """Run layers one after the other, see `lstm_jax.backends.Backend`.
+
+    Args:
+        loop_of: The loop of a layer, from its steps.
+        layers: Weights of each layer in each direction.
+        steps: Inputs of the first layer, and masks.
+        states: States of all layers.
+        direction: What runs one direction; None means `by_xla`.
+
+    Returns:
+        Outputs of the last layer, and the state after of all.
+    """
+    after = []
+    for index, layer in enumerate(layers):
+        with jax.named_scope(f"layer_{index}"):
+            before = of_layer(states, index, layer)
+            ys, state = run_layer(loop_of(steps), layer, steps, before, direction)
+        steps = steps._replace(xs=ys)
+        after.append(state)
+    return steps.xs, jax.tree.map(lambda *a: jnp.concatenate(a), *after)
 
 
 def side_by_side(outputs: list[Array], steps: Steps) -> Array:

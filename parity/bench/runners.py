@@ -88,15 +88,21 @@ _ROWS = (
         tags=("cpu",),
         undivided="lstm_jax",
     ),
-    _ours(name="lstm_jax 512", options={"vector_bits": 512}, tags=("cpu",)),
+    _ours(
+        name="lstm_jax 512",
+        options={"backend": "xla", "vector_bits": 512},
+        tags=("cpu",),
+    ),
     _ours(
         name="lstm_jax shard_map 512",
-        options={"split": "shard_map", "vector_bits": 512},
+        options={"backend": "xla", "split": "shard_map", "vector_bits": 512},
         tags=("cpu",),
         undivided="lstm_jax 512",
     ),
-    _ours(name="lstm_jax native", options={"backend": "native"}, tags=("cpu",)),
-    _ours(name="lstm_jax xla", options={"backend": "xla"}, tags=("gpu", "trial")),
+    _ours(name="lstm_jax native", options={"backend": "native"}),
+    _ours(
+        name="lstm_jax xla", options={"backend": "xla"}, tags=("cpu", "gpu", "trial")
+    ),
     _ours(name="lstm_jax cudnn", options={"backend": "cudnn"}, tags=("gpu", "trial")),
     Runner(
         name="torch",

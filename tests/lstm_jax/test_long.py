@@ -10,6 +10,7 @@ import pytest
 from flax import nnx
 
 from lstm_jax import LSTM, LSTMState, linen, lstm
+from lstm_jax.native import library
 from tests.given.inputs import (
     B,
     H,
@@ -167,7 +168,12 @@ def kept_of(steps: int, backend: str) -> float:
     return memory.temp_size_in_bytes
 
 
-@pytest.mark.parametrize(("backend", "kept"), [("xla", 5), ("native", 7)])
+NO_KERNEL = pytest.mark.skipif(bool(library.missing()), reason="no C++ compiler")
+
+
+@pytest.mark.parametrize(
+    ("backend", "kept"), [("xla", 5), pytest.param("native", 7, marks=NO_KERNEL)]
+)
 def test_the_backward_pass_is_given_gates_and_cell(backend: str, kept: int) -> None:
     """Five sequences `(T, B, H)`: what else it needs it makes of them, by chunks.
 
