@@ -39,7 +39,7 @@ COLUMNS = {
             ("the same, 512 bits", "lstm_jax shard_map 512", TORCH),
         ),
     },
-    "native": {2: KERNEL},
+    "native": {1: KERNEL, 2: KERNEL},
 }
 FILES = {"benchmarks": "cpu-*.jsonl", "native": "native-*.jsonl"}
 
@@ -53,7 +53,8 @@ def measured(page, cores):
     """The measurements of each run on so many cores."""
     files = sorted((DOCS / "benchmarks").glob(FILES[page]))
     runs = map(measurements_of, files)
-    return [[one for one in run if one.key["cores"] == cores] for run in runs]
+    some = [[one for one in run if one.key["cores"] == cores] for run in runs]
+    return [run for run in some if run]
 
 
 def span(values):
