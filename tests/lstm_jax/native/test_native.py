@@ -54,13 +54,15 @@ def gradient(lstm: Any, **options: Any) -> Any:
     return jax.jit(jax.grad(partial(loss, lstm, **options), (0, 1)))
 
 
-# H beyond a panel and not a multiple; blocks of six rows and a rest; one row; chunks.
+# H beyond a panel and not a multiple; blocks of six rows and a rest; one row; chunks,
+# and of several panels, one of which may be ahead of the others by a chunk.
 @pytest.mark.parametrize(
     ("sizes", "steps", "rows"),
     [
         ({"units": 33, "bidirectional": True}, 9, 7),
         ({"units": 48, "proj_size": 20, "num_layers": 2}, 5, 13),
         ({"units": 16}, 130, 1),
+        ({"units": 70}, 130, 3),
     ],
 )
 def test_gradients_are_those_of_xla(sizes: Any, steps: int, rows: int) -> None:
