@@ -27,15 +27,25 @@ model.load_state_dict(load_file({path!r}))
 # and gives what their `unscaled` turns into the unit of the target."""
 
 
+def resuming(folder: Path) -> str:
+    """The line that goes on with a run."""
+    return f"python -m lstm_jax resume {shlex.quote(str(folder))}"
+
+
 @contextmanager
-def resumable(folder: Path) -> Iterator[None]:
-    """Where a signal ends the run, say how it goes on."""
+def resumable(folder: Path, first: bool = True) -> Iterator[None]:
+    """Where a signal ends the run, the first process says how it goes on."""
     try:
         yield
     except SystemExit:
-        command = f"python -m lstm_jax resume {shlex.quote(str(folder))}"
-        Screen(stderr=True).print(f"Stopped, with a checkpoint. Go on by: {command}")
+        if first:
+            said = f"Stopped, with a checkpoint. Go on by: {resuming(folder)}"
+            Screen(stderr=True).print(said)
         raise
+
+
+def show_nothing(_: str) -> None:
+    """Show nothing: another process does."""
 
 
 def end(run: Run, show: Callable[[str], None], *, torch: bool = False) -> None:

@@ -32,6 +32,12 @@ def add_command(
     return parser.add_argument
 
 
+def add_devices(add: Callable[..., Any]) -> None:
+    """Add the number of devices: a run goes on with any."""
+    text = "of this machine that share each batch (1)"
+    _ = add("--devices", type=whole, metavar="N", help=text)
+
+
 def whole(text: str) -> int:
     """A whole number of an option."""
     if not text.isdecimal():

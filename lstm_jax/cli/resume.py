@@ -6,8 +6,9 @@ from typing import Any
 
 from lstm_jax import train as training
 from lstm_jax.cli import train
-from lstm_jax.cli.ending import end, resumable
-from lstm_jax.cli.options import add_command, in_flags
+from lstm_jax.cli.ending import end, resumable, resuming, show_nothing
+from lstm_jax.cli.options import add_command, add_devices, in_flags
+from lstm_jax.cli.processes import devices_of, together
 from lstm_jax.terminal import Screen
 
 _DESCRIPTION = """Go on with a run from its last checkpoint, on the same files. It ends
@@ -34,28 +35,35 @@ def add_to(commands: Any) -> None:
     add("folder", type=Path, metavar="DIR", help="the folder of the run")
     add("files", nargs="*", metavar="FILE", help="its files, where they have moved")
     add("--torch", action="store_true", help="print how PyTorch loads the model")
+    add_devices(add)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; the exit code."""
-    show = Screen().print
-    with in_flags("resume"):
-        section = training.section_of(options.folder)
-        begun = argparse.Namespace(**read_flags(section, options.folder))
-        if options.files:
-            begun.files = options.files
-        table, dataset = train.read(begun)
-        refuse_changed(section, table)
-        with resumable(options.folder):
-            made = training.resume(
-                options.folder,
-                dataset,
-                fingerprint="".join(table.sha256.values()),
-                minutes=begun.minutes,
-                progress=True,
-            )
-    end(made, show, torch=options.torch)
+    go_on = resuming(options.folder)
+    with in_flags("resume"), together("resume", go_on) as first:
+        made = _resume(options, first)
+        show = Screen().print if first else show_nothing
+        end(made, show, torch=options.torch)
     return 0
+
+
+def _resume(options: argparse.Namespace, first: bool) -> training.Run:
+    section = training.section_of(options.folder)
+    begun = argparse.Namespace(**read_flags(section, options.folder))
+    if options.files:
+        begun.files = options.files
+    table, dataset = train.read(begun)
+    refuse_changed(section, table)
+    with resumable(options.folder, first):
+        return training.resume(
+            options.folder,
+            dataset,
+            fingerprint="".join(table.sha256.values()),
+            minutes=begun.minutes,
+            progress=True,
+            devices=devices_of("resume", options.devices),
+        )
 
 
 def refuse_changed(section: dict[str, Any], table: training.Table) -> None:

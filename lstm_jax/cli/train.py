@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from lstm_jax import train as training
-from lstm_jax.cli.ending import end, resumable
+from lstm_jax.cli.ending import end, resumable, resuming, show_nothing
 from lstm_jax.cli.options import (
     add_command,
+    add_devices,
     flagged,
     fraction,
     in_flags,
@@ -18,6 +19,7 @@ from lstm_jax.cli.options import (
     quantiles,
     whole,
 )
+from lstm_jax.cli.processes import devices_of, together
 from lstm_jax.cli.reading import is_file, read_static
 from lstm_jax.terminal import Screen, printable
 
@@ -28,7 +30,7 @@ naive, the training mean and ridge regression on the same windows.
 
 exit code: 0 done, also where a baseline is better; 2 bad use or an unreadable file;
 130 interrupted, 143 ended by SIGTERM or SIGUSR1, both after a checkpoint: `resume`
-goes on"""
+goes on. In several processes: docs/scale.md"""
 _EXAMPLES = """examples:
   python -m lstm_jax train weather.csv --target temp_max --time date
   python -m lstm_jax train basins/*.csv --target flow --time day --horizon 0
@@ -61,6 +63,7 @@ def add_to(commands: Any) -> None:
     _add_windows(add)
     _add_model(add)
     add("--torch", action="store_true", help="print how PyTorch loads the model")
+    add_devices(add)
 
 
 def _add_columns(add: Callable[..., Any]) -> None:
@@ -106,31 +109,38 @@ def _add_model(add: Callable[..., Any]) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; the exit code."""
-    show = Screen().print
-    with in_flags():
-        out = options.out or Path("runs") / Path(options.files[0]).stem
-        refuse_run(out)
-        table, dataset = read(options)
-        model = _model(options, dataset)
-        levels = options.quantiles
-        loss = training.pinball(levels) if levels else "squared_error"
-        for line in roles(dataset, table):
-            show(printable(line, 500))
-        show("")
-        chosen = {name: getattr(options, name) for name in FITS}
-        with resumable(out):
-            made = training.fit(
-                model,
-                dataset,
-                loss=loss,
-                folder=out,
-                fingerprint="".join(table.sha256.values()),
-                section=section(options, table),
-                progress=True,
-                **chosen,
-            )
-    end(made, show, torch=options.torch)
+    out = options.out or Path("runs") / Path(options.files[0]).stem
+    with in_flags(), together("train", resuming(out)) as first:
+        show = Screen().print if first else show_nothing
+        made = _fit(options, out, show, first)
+        end(made, show, torch=options.torch)
     return 0
+
+
+def _fit(
+    options: argparse.Namespace, out: Path, show: Callable[[str], None], first: bool
+) -> training.Run:
+    refuse_run(out)
+    table, dataset = read(options)
+    model = _model(options, dataset)
+    levels = options.quantiles
+    loss = training.pinball(levels) if levels else "squared_error"
+    for line in roles(dataset, table):
+        show(printable(line, 500))
+    show("")
+    chosen = {name: getattr(options, name) for name in FITS}
+    with resumable(out, first):
+        return training.fit(
+            model,
+            dataset,
+            loss=loss,
+            folder=out,
+            fingerprint="".join(table.sha256.values()),
+            section=section(options, table),
+            progress=True,
+            devices=devices_of("train", options.devices),
+            **chosen,
+        )
 
 
 def refuse_run(out: Path) -> None:
@@ -167,7 +177,7 @@ def section(options: argparse.Namespace, table: training.Table) -> dict[str, Any
     flags = {
         name: value
         for name, value in vars(options).items()
-        if name not in ("run", "command", "out", "torch")
+        if name not in ("run", "command", "out", "torch", "devices")
     }
     flags["files"] = [str(Path(name).resolve()) for name in options.files]
     if options.static is not None and is_file(options.static, table):

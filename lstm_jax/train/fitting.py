@@ -11,10 +11,11 @@ from flax import nnx
 
 from lstm_jax.model import LSTMModel
 from lstm_jax.train.finishing import finish, refuse_unscored
+from lstm_jax.train.loop.devices import Devices, read_devices
 from lstm_jax.train.loop.program import split
 from lstm_jax.train.loop.progress import Reporter
 from lstm_jax.train.loop.signals import Signals
-from lstm_jax.train.loop.sources import read_source
+from lstm_jax.train.loop.sources import Drawn, Source, read_source
 from lstm_jax.train.loop.training import Arrays, DivergedError, Ends, Reads, Training
 from lstm_jax.train.optimizers import trained_names
 from lstm_jax.train.options import (
@@ -50,13 +51,15 @@ def fit(
     fingerprint: str | None = None,
     section: Mapping[str, Any] | None = None,
     progress: bool = False,
+    devices: Sequence[jax.Device] | None = None,
 ) -> Run:
     """Train a model.
 
     A step sees one batch. Its loss is the mean over the batch's known targets, each
     counted by its weight. The batch and the dropout of a step are functions of `seed`
     and the step alone, so that the same call gives the same weights, to the bit, also
-    where it was stopped and resumed.
+    where it was stopped and resumed. On several devices, or in several processes, the
+    weights are those of one device but for rounding.
 
     Args:
         model: An `LSTMModel`, or another `nnx.Module` that predicts from `xs`. It stays
@@ -96,15 +99,21 @@ def fit(
             that of the arrays, where `data` are arrays.
         section: What else is written to the section `training` of `config.json`.
         progress: Whether a line on stderr shows the losses, the rate and the time left.
+        devices: Devices that share each batch, such as `jax.devices()`. None means the
+            default device, and with `jax.distributed` all devices of all processes:
+            each process makes the same call, process 0 writes, and all of them see
+            `folder`.
 
     Returns:
-        The trained model, and how its training went.
+        The trained model, on the default device, and how its training went. `scores`
+        has process 0 only.
 
     Raises:
         ValueError: If an argument is out of its range, shapes do not fit, there is a
-            run in `folder`, what is resumed is another run, or the loss is no number
-            before the first epoch ends.
+            run in `folder`, what is resumed is another run, the loss is no number
+            before the first epoch ends, or the processes make different calls.
         TypeError: If `data` or `model` is of another kind.
+        ConnectionError: If another process ends before the run does.
         OSError: If `folder` cannot be written. What was there stays whole.
 
     Example:
@@ -121,37 +130,44 @@ def fit(
     refuse_unscored(data, loss)
     recipe = getattr(data, "recipe", None)
     keeping = Keeping(folder, resume, fingerprint, section, recipe)
-    reads = _read(data, validation, batch, seed)
+    shared = read_devices(devices)
+    reads = _read(data, validation, batch, seed, shared)
     options = {
         **learning.recorded(),
         "batch": batch,
         "seed": seed,
         **recorded_ends(ends),
     }
-    place = keeping.place(model)
-    training = _begin(model, learning, reads, ends, seed)
-    if place:
-        place.said = training.said
-        _open(training, place, keeping, keeping.written(options, reads))
-    run = _run(training, place, progress)
-    if not isinstance(data, Dataset):
-        return run
-    run = replace(run, recipe=recipe, quantiles=levels_of(loss))
-    return finish(run, data, loss, place)
+    place = keeping.place(model, shared.process)
+    with shared.watched():
+        training = _begin(model, learning, reads, ends, seed, shared)
+        if place or shared.processes > 1:
+            _open(training, place, keeping, keeping.written(options, reads))
+        run = _run(training, place, progress and shared.process == 0)
+        if isinstance(data, Dataset):
+            run = replace(run, recipe=recipe, quantiles=levels_of(loss))
+            run = run if shared.process else finish(run, data, loss, place)
+        shared.wait()
+    return run
 
 
-def _read(data: Any, validation: Any, batch: int, seed: int) -> Reads:
+def _read(data: Any, validation: Any, batch: int, seed: int, devices: Devices) -> Reads:
     if hasattr(data, "train"):
         validation = data.valid if validation is None else validation
         data = data.train
-    train = read_source("data", data, batch, seed)
+    train = read_source("data", data, batch, seed, devices)
     if validation is None:
         return Reads(train, None)
-    return Reads(train, read_source("validation", validation, batch, None))
+    return Reads(train, read_source("validation", validation, batch, None, devices))
 
 
 def _begin(
-    model: Any, learning: Learning, reads: Reads, ends: Ends, seed: int
+    model: Any,
+    learning: Learning,
+    reads: Reads,
+    ends: Ends,
+    seed: int,
+    devices: Devices,
 ) -> Training:
     network, params, others = split(model)
     names = trained_names(learning.trainable, params)
@@ -159,16 +175,49 @@ def _begin(
     frozen = {name: array for name, array in params.items() if name not in trained}
     program = learning.program(network, ends.total(reads.train.steps))
     arrays = Arrays(trained, frozen, others, jax.random.key(seed))
-    return Training(program, arrays, reads, ends, model)
+    training = Training(program, arrays, reads, ends, model, devices)
+    training.said += _said_of_rows(reads.train, devices)
+    return training
+
+
+def _said_of_rows(source: Source, devices: Devices) -> list[str]:
+    """Say that a batch is filled up, where there is something to say of it."""
+    rows = devices.filled(source.batch) if isinstance(source, Drawn) else 0
+    if not isinstance(source, Drawn) or rows == source.batch:
+        return []
+    sentence = (
+        f"The {devices.count} devices do not divide batch={source.batch}: each step "
+        f"has {rows} rows, those past {source.batch} of weight 0, and dropout draws "
+        "other masks than on one device."
+    )
+    return [sentence]
 
 
 def _open(
-    training: Training, place: Folder, keeping: Keeping, section: dict[str, Any]
+    training: Training, place: Folder | None, keeping: Keeping, section: dict[str, Any]
 ) -> None:
     """Begin the folder, or go to where its run stands."""
-    if not (keeping.resume and place.is_run()):
+    going_on = place is not None and keeping.resume and place.is_run()
+    if place is not None:
+        place.said = training.said
+        if going_on:
+            _go_on(training, place, section)
+        else:
+            place.refuse_other()
+    training.devices.refuse_unequal(
+        {
+            "options": repr(section["options"]),
+            "data": section["fingerprint"],
+            "model": training.moving.params,
+            "the step of the last checkpoint": training.standing.step,
+        }
+    )
+    if place is not None and not going_on:
         place.begin(training.model, section)
-        return
+
+
+def _go_on(training: Training, place: Folder, section: dict[str, Any]) -> None:
+    """Go to where the run of the folder stands."""
     _refuse_changes(place, section)
     if training.restore(place):
         training.rows = place.cut(training.standing.step)
@@ -238,10 +287,12 @@ def resume(
     minutes: float | None = None,
     fingerprint: str | None = None,
     progress: bool = False,
+    devices: Sequence[jax.Device] | None = None,
 ) -> Run:
     """Go on with the run in a folder, from its last checkpoint.
 
-    The weights are those of a run that was never stopped, to the bit.
+    The weights are those of a run that was never stopped, to the bit; on other devices
+    than it was begun on, or in another number of processes, but for rounding.
 
     Args:
         folder: Where `fit` kept the run of an `LSTMModel`.
@@ -253,6 +304,7 @@ def resume(
         minutes: Minutes that end this part of the run.
         fingerprint: What names the samples, see `fit`.
         progress: Whether a line on stderr shows how far the run is.
+        devices: Devices that share each batch, see `fit`.
 
     Returns:
         The trained model, and how its training went, from the first step on.
@@ -261,6 +313,7 @@ def resume(
         FileNotFoundError: If there is no run in `folder`.
         ValueError: If the samples are others, a function is missing, or no checkpoint
             reads.
+        ConnectionError: If another process ends before the run does.
         OSError: If `folder` cannot be written. What was there stays whole.
     """
     place = Folder(Path(folder))
@@ -276,7 +329,7 @@ def resume(
     kept: Any = {k: v for k, v in options.items() if k not in given}
     model = LSTMModel.from_pretrained(folder)
     kept |= {"folder": folder, "resume": True, "minutes": minutes, **own}
-    kept |= {"fingerprint": fingerprint, "progress": progress}
+    kept |= {"fingerprint": fingerprint, "progress": progress, "devices": devices}
     return fit(model, data, validation=validation, **kept)
 
 

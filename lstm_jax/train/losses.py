@@ -181,5 +181,16 @@ def sum_losses(loss: Loss, predictions: Any, batch: Batch) -> Sums:
 
 
 def _any_of(ys: Array, known: Array) -> Array:
-    """A target that is known, for which every loss is defined; 0 where none is."""
-    return jnp.append(ys, 0)[jnp.argmax(jnp.append(known, True))]
+    """The largest target that is known: every loss is defined for it; 0 if none is.
+
+    Devices that share the batch find it with one number of each.
+    """
+    least = _least(ys.dtype)
+    found = jnp.max(ys, initial=least, where=known)
+    return jnp.where(found == least, jnp.zeros_like(found), found)
+
+
+def _least(dtype: Any) -> float:
+    if jnp.issubdtype(dtype, jnp.inexact):
+        return -jnp.inf
+    return jnp.iinfo(dtype).min if jnp.issubdtype(dtype, jnp.integer) else False

@@ -12,7 +12,7 @@ from lstm_jax.train.loop.sources import fingerprint_of
 from lstm_jax.train.loop.training import Ends, Reads
 from lstm_jax.train.losses import LOSSES, Pinball
 from lstm_jax.train.optimizers import clipped, make_optimizer
-from lstm_jax.train.saved.folder import Folder
+from lstm_jax.train.saved.folder import Folder, ReadFolder
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,11 @@ class Keeping:
     section: Any
     recipe: Any
 
-    def place(self, model: Any) -> Folder | None:
-        """The folder, where there is one that this model can be kept in."""
+    def place(self, model: Any, process: int = 0) -> Folder | None:
+        """The folder, where there is one that this model can be kept in.
+
+        Process 0 writes it.
+        """
         if self.folder is None:
             if self.resume:
                 raise ValueError(
@@ -104,7 +107,8 @@ class Keeping:
                 f"fit: model must have save_pretrained where `folder` is given, and "
                 f"{type(model).__name__} has not. Use an LSTMModel, or folder=None."
             )
-        return Folder(Path(self.folder))
+        kind = ReadFolder if process else Folder
+        return kind(Path(self.folder))
 
     def written(self, options: dict[str, Any], reads: Reads) -> dict[str, Any]:
         """The section of the config."""

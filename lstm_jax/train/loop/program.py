@@ -13,6 +13,7 @@ from flax import nnx
 from jaxtyping import Array
 
 from lstm_jax.train.batch import Batch
+from lstm_jax.train.loop.devices import ONE, Devices
 from lstm_jax.train.losses import Sums, sum_losses
 
 _MASKS = ("lengths", "deterministic", "rngs")
@@ -121,20 +122,35 @@ class Program:
 
 
 @lru_cache(maxsize=16)
-def step_of(program: Program) -> Any:
-    """The step of training, `(moving, frozen, key, batch) -> (moving, sums)`."""
-    return jax.jit(partial(_step, program), donate_argnums=0)
+def step_of(program: Program, devices: Devices = ONE) -> Any:
+    """The step of training, `(moving, frozen, key, batch, asked) -> (moving, told)`.
+
+    Told are the sums of the losses, and the largest number that a process asked by.
+    """
+    whole, rows = devices.sharding(None), devices.sharding(1)
+    places = Moving(whole, whole, whole, rows, whole), whole
+    out: Any = {} if devices.mesh is None else {"out_shardings": places}
+    return jax.jit(partial(_step, program), donate_argnums=0, **out)
 
 
 @lru_cache(maxsize=16)
-def evaluation_of(network: Network, loss: Callable[..., Any]) -> Any:
+def evaluation_of(
+    network: Network, loss: Callable[..., Any], devices: Devices = ONE
+) -> Any:
     """The losses of a batch, `(params, others, carry, batch) -> (sums, carry)`."""
-    return jax.jit(partial(_evaluate, network, loss))
+    places = devices.sharding(None), devices.sharding(1)
+    out: Any = {} if devices.mesh is None else {"out_shardings": places}
+    return jax.jit(partial(_evaluate, network, loss), **out)
 
 
 def _step(
-    program: Program, moving: Moving, frozen: dict[str, Array], key: Array, batch: Batch
-) -> tuple[Moving, Sums]:
+    program: Program,
+    moving: Moving,
+    frozen: dict[str, Array],
+    key: Array,
+    batch: Batch,
+    asked: Array | None,
+) -> tuple[Moving, tuple[Sums, Array | None]]:
     before, state, others, carry, step = moving
     key = jax.random.fold_in(key, step)
 
@@ -147,7 +163,8 @@ def _step(
     update = optax.with_extra_args_support(program.optimizer).update
     updates, state = update(gradients, state, before, value=sums.mean())
     params: Any = optax.apply_updates(before, updates)
-    return Moving(params, state, others, carry, step + 1), sums
+    told = sums, None if asked is None else asked.max()
+    return Moving(params, state, others, carry, step + 1), told
 
 
 def _evaluate(

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lstm_jax.train.batch import Arrays, Batch, bytes_of
+from lstm_jax.train.loop.devices import ONE, Devices
 from lstm_jax.train.order import rows_of_step, steps_of_epoch
 
 # They have `take` and a length, too, and are no samples with targets.
@@ -18,23 +19,33 @@ _ALONE = (np.ndarray, jax.Array, pd.DataFrame)
 
 @dataclass(frozen=True)
 class Drawn:
-    """Batches drawn of rows, in the order of `seed`; as they lie where it is None."""
+    """Batches drawn of rows, in the order of `seed`; as they lie where it is None.
+
+    Of each batch there are the rows of this process.
+    """
 
     rows: Any
     batch: int
     seed: int | None
+    devices: Devices = ONE
 
     @property
     def steps(self) -> int:
         """Batches of an epoch."""
         return steps_of_epoch(len(self.rows), self.batch)
 
+    @property
+    def width(self) -> int:
+        """Rows of a batch."""
+        return self.batch
+
     def epoch(self, number: int, first: int = 0) -> Iterator[Batch]:
         """The batches of an epoch; the last is filled with rows of weight 0."""
+        start, stop = self.devices.own(self.batch)
         for within in range(first, self.steps):
             numbers = self._numbers(number, within)
-            some = np.resize(numbers, self.batch)
-            yield filled(self.rows.take(some), len(numbers), self.batch)
+            some = np.resize(numbers, stop)[start:]
+            yield filled(self.rows.take(some), len(numbers) - start, stop - start)
 
     def _numbers(self, epoch: int, within: int) -> np.ndarray:
         size, start = len(self.rows), within * self.batch
@@ -46,16 +57,25 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Iterated:
-    """Batches as an iterable gives them, the same at each pass."""
+    """Batches as an iterable gives them, the same at each pass.
+
+    Each process reads all of them, and keeps its rows.
+    """
 
     batches: Iterable[Batch]
     name: str = "data"
+    devices: Devices = ONE
 
     @property
     def steps(self) -> int | None:
         """Batches of a pass, where the iterable has a length."""
         given: Any = self.batches
         return len(given) if hasattr(given, "__len__") else None
+
+    @property
+    def width(self) -> int:
+        """Rows of the first batch."""
+        return len(next(iter(self.batches)).xs)
 
     def epoch(self, _: int, first: int = 0) -> Iterator[Batch]:
         """The batches of a pass; those smaller than its first are filled up to it."""
@@ -65,7 +85,8 @@ class Iterated:
             rows = len(batch.xs)
             size = size or rows
             if within >= first:
-                yield filled(_widened(batch, size), rows, max(rows, size))
+                start, stop = self.devices.own(max(rows, size))
+                yield filled(_cut(batch, start, stop), rows - start, stop - start)
 
 
 Source = Drawn | Iterated
@@ -78,21 +99,23 @@ def filled(batch: Batch, rows: int, size: int) -> Batch:
         weights = np.ones((size,), np.float32)
     if rows < size:
         weights = np.array(weights)
-        weights[rows:] = 0
+        weights[max(rows, 0) :] = 0
     return batch._replace(weights=weights)
 
 
-def _widened(batch: Batch, size: int) -> Batch:
-    """The batch with its rows once more, up to `size`."""
+def _cut(batch: Batch, start: int, stop: int) -> Batch:
+    """Rows of the batch; past its last they are its rows once more."""
     rows = len(batch.xs)
-    if rows >= size:
+    if (start, stop) == (0, rows):
         return batch
-    numbers = np.resize(np.arange(rows), size)
+    numbers = np.resize(np.arange(rows), stop)[start:]
     arrays: Any = (a if a is None else np.asarray(a)[numbers] for a in batch)
     return Batch(*arrays)
 
 
-def read_source(name: str, given: Any, batch: int, seed: int | None) -> Source:
+def read_source(
+    name: str, given: Any, batch: int, seed: int | None, devices: Devices = ONE
+) -> Source:
     """The batches of what the caller gave as `name`."""
     if isinstance(given, tuple | list) and given and not isinstance(given[0], tuple):
         given = _arrays(name, given)
@@ -110,13 +133,13 @@ def read_source(name: str, given: Any, batch: int, seed: int | None) -> Source:
                 f"fit: {name} must have a sample: it is empty. Use more rows, or "
                 "smaller windows."
             )
-        return Drawn(given, min(batch, len(given)), seed)
+        return Drawn(given, min(batch, len(given)), seed, devices)
     if iter(given) is given:
         raise TypeError(
             f"fit: {name} must give its batches anew at each pass: an iterator is used "
             "up after one. Use a list, or a class with __iter__."
         )
-    return Iterated(given, name)
+    return Iterated(given, name, devices)
 
 
 def _refuse_other(name: str, batch: Any) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array
 
 from lstm_jax.train.batch import Batch
+from lstm_jax.train.loop.devices import ONE, Devices
 from lstm_jax.train.loop.program import Moving, Network, Program, evaluation_of, step_of
 from lstm_jax.train.loop.progress import Reporter
 from lstm_jax.train.loop.signals import Signals
@@ -21,6 +22,7 @@ from lstm_jax.train.saved import checkpoints
 from lstm_jax.train.saved.folder import Folder
 
 AHEAD = 4  # steps that the device may be behind the host: none waits for the other
+LATE = 1  # what a process asks by whose clock has run out; by a signal, its exit code
 
 
 class DivergedError(ValueError):
@@ -65,22 +67,31 @@ class Training:
     """A run under way."""
 
     def __init__(
-        self, program: Program, arrays: Arrays, reads: Reads, ends: Ends, model: Any
+        self,
+        program: Program,
+        arrays: Arrays,
+        reads: Reads,
+        ends: Ends,
+        model: Any,
+        devices: Devices = ONE,
     ) -> None:
         self.network: Network = program.network
-        self.frozen, self.key = arrays.frozen, arrays.key
+        self.devices = devices
+        self.frozen, self.key = devices.put((arrays.frozen, arrays.key))
         self.reads, self.ends, self.model = reads, ends, model
-        self._step_program = step_of(program)
-        self._evaluate_program = evaluation_of(program.network, program.loss)
+        self._step_program = step_of(program, devices)
+        self._evaluate_program = evaluation_of(program.network, program.loss, devices)
         optimizer = jax.tree.map(jnp.array, program.optimizer.init(arrays.trained))
         carry = self._zeros("data", reads.train)
         zero = jnp.zeros((), jnp.int32)
-        self.moving = Moving(arrays.trained, optimizer, arrays.others, carry, zero)
+        moving = Moving(arrays.trained, optimizer, arrays.others, carry, zero)
+        self.moving = self._on_devices(moving)
         self.standing = Standing(self._best_now())
         self.total = ends.total(reads.train.steps)
         self.rows: list[dict[str, Any]] = []
         self.said: list[str] = []
         self._pending: deque[tuple[int, Any]] = deque()
+        self._asked = 0
         self._began = self._epoch_began = time.monotonic()
 
     def _zeros(self, name: str, source: Source) -> Any:
@@ -100,7 +111,11 @@ class Training:
                 "state of one is the start of the next. Use an LSTMModel that is not "
                 "bidirectional."
             )
-        return jax.tree.map(jnp.copy, self.model.initial_state((len(first.xs),)))
+        return jax.tree.map(jnp.copy, self.model.initial_state((source.width,)))
+
+    def _on_devices(self, moving: Moving) -> Moving:
+        carry = self.devices.put_state(moving.carry)
+        return self.devices.put(moving._replace(carry=None))._replace(carry=carry)
 
     def over(self) -> bool:
         """Whether nothing is left to do."""
@@ -138,28 +153,41 @@ class Training:
             ):
                 if self.total is not None and self.standing.step >= self.total:
                     break
-                self._step(batch, report)
-                self._obey(folder, signals)
-                if self._late():
+                self._step(batch, self._ask(signals), report)
+                self._listen(signals)
+                self._obey(folder)
+                if self._asked == LATE:
                     return self._end_by_clock(folder)
             self._end_epoch(folder, report)
-            self._obey(folder, signals)
+            self._listen(signals)
+            self._obey(folder)
         return None
 
-    def _step(self, batch: Batch, report: Reporter) -> None:
-        self.moving, sums = self._step_program(
-            self.moving, self.frozen, self.key, batch
-        )
+    def _ask(self, signals: Signals) -> int:
+        """What this process asks by: an exit code, `LATE`, or 0 for nothing."""
+        if signals.code is not None:
+            return signals.code
+        return LATE if self._late() else 0
+
+    def _listen(self, signals: Signals) -> None:
+        """Of several processes, each hears after the same step what one has asked."""
+        if self.devices.processes == 1:
+            self._asked = self._ask(signals)
+
+    def _step(self, batch: Batch, asked: int, report: Reporter) -> None:
+        arrays = self.moving, self.frozen, self.key, self.devices.put_rows(batch)
+        self.moving, told = self._step_program(*arrays, self.devices.put_asked(asked))
         self.standing.step += 1
         self.standing.within += 1
-        self._pending.append((self.standing.step, sums))
+        self._pending.append((self.standing.step, told))
         if len(self._pending) > AHEAD:
             self._fetch(report)
 
     def _fetch(self, report: Reporter | None = None) -> None:
         """Count the losses of the earliest step that is not counted."""
-        step, sums = self._pending.popleft()
+        step, (sums, asked) = self._pending.popleft()
         loss, weight = (float(number) for number in jax.device_get(sums))
+        self._asked = max(self._asked, 0 if asked is None else int(asked))
         if not np.isfinite(loss):
             raise DivergedError(
                 f"fit: the loss of step {step} must be a number, not {loss}: the run "
@@ -174,12 +202,13 @@ class Training:
         while self._pending:
             self._fetch()
 
-    def _obey(self, folder: Folder | None, signals: Signals) -> None:
+    def _obey(self, folder: Folder | None) -> None:
         """End the process where a signal asked for it, with a checkpoint."""
-        if signals.code is not None and folder:
+        if self._asked > LATE and folder:
             self._settle()
             self._keep(folder)
-            raise SystemExit(signals.code)
+            self.devices.wait()
+            raise SystemExit(self._asked)
 
     def _late(self) -> bool:
         minutes = self.ends.minutes
@@ -238,10 +267,10 @@ class Training:
         if self.reads.valid is None:
             return None
         sums: list[Any] = []
-        carry = self._zeros("validation", self.reads.valid)
+        carry = self.devices.put_state(self._zeros("validation", self.reads.valid))
         for batch in self.reads.valid.epoch(0):
-            arrays = self._all(), self.moving.others, carry, batch
-            one, carry = self._evaluate_program(*arrays)
+            arrays = self._all(), self.moving.others, carry
+            one, carry = self._evaluate_program(*arrays, self.devices.put_rows(batch))
             sums.append(one)
             jax.block_until_ready(sums[-AHEAD:][0])
         loss, weight = np.array(jax.device_get(sums), np.float64).sum(0)
@@ -266,7 +295,8 @@ class Training:
         """The model with the best weights so far."""
         now = self.moving.params, self.moving.others
         params, others = checkpoints.refill("the run", now, self.standing.arrays)
-        return self.network.merge({**params, **self.frozen}, others)
+        frozen = self.devices.taken(self.frozen)
+        return self.network.merge({**params, **frozen}, others)
 
     def _best_now(self) -> checkpoints.Named:
         return checkpoints.flatten((self.moving.params, self.moving.others))
@@ -274,7 +304,16 @@ class Training:
     def _kept(self) -> dict[str, Any]:
         numbers = self.standing.numbers()
         best, frozen = self.standing.arrays, self.frozen
-        return {"run": self.moving, "frozen": frozen, "best": best, "numbers": numbers}
+        carry = self._taken_carry()
+        run = self.moving._replace(carry=carry)
+        return {"run": run, "frozen": frozen, "best": best, "numbers": numbers}
+
+    def _taken_carry(self) -> Any:
+        """The carried state, its rows whole and none more: for any devices."""
+        carry = self.moving.carry
+        if carry is None:
+            return None
+        return self.devices.take_state(carry, self.reads.train.width)
 
     def _keep(self, folder: Folder) -> None:
         folder.keep(self.standing.step, checkpoints.flatten(self._kept()))
@@ -287,7 +326,8 @@ class Training:
         step, named = found
         where = str(folder.checkpoints / str(step))
         kept = checkpoints.refill(where, self._kept(), named)
-        self.moving, self.frozen = kept["run"], kept["frozen"]
+        self.moving = self._on_devices(kept["run"])
+        self.frozen = self.devices.put(kept["frozen"])
         self.standing.arrays = kept["best"]
         self.standing.set_numbers(kept["numbers"])
         if self.standing.best_epoch:

@@ -34,13 +34,13 @@ class UnreadableError(ValueError):
 def flatten(tree: Any) -> Named:
     """Copies of a tree's arrays, in the memory of the host, under their paths."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {_path(path): _plain(leaf) for path, leaf in leaves}
+    return {_path(path): plain(leaf) for path, leaf in leaves}
 
 
 def refill(where: str, tree: Any, named: Named) -> Any:
     """The tree with these arrays, which must have its names, shapes and types."""
     leaves, structure = jax.tree_util.tree_flatten_with_path(tree)
-    wanted = {_path(path): (leaf, _plain(leaf)) for path, leaf in leaves}
+    wanted = {_path(path): (leaf, plain(leaf)) for path, leaf in leaves}
     for name in sorted({n for n, (_, old) in wanted.items() if old.size} | set(named)):
         held = _shape(named.get(name))
         needed = _shape(wanted[name][1]) if name in wanted else "left out"
@@ -58,17 +58,19 @@ def _path(path: Any) -> str:
     return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
-def _is_key(leaf: Any) -> bool:
+def is_key(leaf: Any) -> bool:
+    """Whether it is an array of random keys."""
     dtype = getattr(leaf, "dtype", None)
     return dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key)
 
 
-def _plain(leaf: Any) -> np.ndarray:
-    return np.array(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
+def plain(leaf: Any) -> np.ndarray:
+    """A copy in the memory of the host; of keys, their numbers."""
+    return np.array(jax.random.key_data(leaf) if is_key(leaf) else leaf)
 
 
 def _like(leaf: Any, array: np.ndarray) -> Any:
-    if _is_key(leaf):
+    if is_key(leaf):
         return jax.random.wrap_key_data(
             jnp.array(array), impl=jax.random.key_impl(leaf)
         )
@@ -127,13 +129,24 @@ def _ask_for_room(folder: Path, size: int) -> None:
 
 
 def _write(new: Path, held: Named) -> None:
-    with _quiet(), ocp.Checkpointer(ocp.StandardCheckpointHandler()) as writer:
+    with _quiet(), _orbax() as writer:
         try:
             writer.save(new, held)
         except ValueError as error:  # tensorstore's, whatever went wrong
             raise OSError(str(error).partition(" [")[0]) from None
     text = json.dumps(_digests(new), indent=1)
     _ = (new / DIGESTS).write_text(text, encoding="utf-8")
+
+
+def _orbax() -> ocp.Checkpointer:
+    """Orbax of this process alone: it waits for no other, and the arrays are whole."""
+    here: Any = {}
+    if jax.process_count() > 1:
+        number = jax.process_index()
+        here["multiprocessing_options"] = ocp.options.MultiprocessingOptions(
+            primary_host=number, active_processes={number}
+        )
+    return ocp.Checkpointer(ocp.StandardCheckpointHandler(**here), **here)
 
 
 def _digests(place: Path) -> dict[str, int]:
@@ -181,7 +194,7 @@ def load(place: Path) -> Named:
         UnreadableError: If they do not read.
     """
     check_files(place)
-    with _quiet(), ocp.Checkpointer(ocp.StandardCheckpointHandler()) as reader:
+    with _quiet(), _orbax() as reader:
         try:
             held = reader.restore(place.resolve())
         except (ValueError, OSError, KeyError, TypeError) as error:

@@ -62,7 +62,7 @@ class Folder:
 
     def begin(self, model: Any, section: Mapping[str, Any]) -> None:
         """Write model and config beside the folder, then rename: both, or neither."""
-        self._refuse_other()
+        self.refuse_other()
         with self.writing():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             new = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex}")
@@ -76,7 +76,8 @@ class Folder:
             finally:
                 shutil.rmtree(new, ignore_errors=True)
 
-    def _refuse_other(self) -> None:
+    def refuse_other(self) -> None:
+        """Refuse a folder that holds a run, or anything else."""
         shown = str(self.path)
         if self.is_run():
             raise ValueError(
@@ -160,6 +161,29 @@ class Folder:
                 f"fit: folder={str(self.path)!r} must be writable: {reason}. What was "
                 "written before stays whole. Free space or use another folder."
             ) from None
+
+
+class ReadFolder(Folder):
+    """A run's files, as a process sees them while another process writes them."""
+
+    def begin(self, model: Any, section: Mapping[str, Any]) -> None:
+        """Write nothing."""
+
+    def keep(self, step: int, named: Named) -> None:
+        """Write nothing."""
+
+    def keep_model(self, model: Any) -> None:
+        """Write nothing."""
+
+    def add(self, row: Row) -> None:
+        """Write nothing."""
+
+    def cut(self, step: int) -> list[Row]:
+        """The lines of metrics.jsonl up to this step."""
+        return [row for row in self.rows() if row["step"] <= step]
+
+    def write(self, name: str, text: str) -> None:
+        """Write nothing."""
 
 
 def _line(row: Row) -> str:
