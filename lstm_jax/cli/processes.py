@@ -13,7 +13,8 @@ import jax
 from lstm_jax.cli.translating import say_lost, translate
 from lstm_jax.train.loop.devices import LostError
 
-SECONDS = 60  # how long a process waits for the others
+# How long a process waits for the others, in seconds; JAX takes up to ten more.
+SECONDS = 50
 HEARTBEAT = 30  # seconds without a sign of life after which a process is taken for dead
 JAX = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
 # What JAX asks for to know of SLURM's tasks, and of Open MPI's up to version 4.
@@ -117,12 +118,7 @@ def together(command: str, go_on: str) -> Iterator[bool]:
     translate(_sentences(command, go_on, found.count))
     # The run itself ends at SIGTERM, with a checkpoint.
     jax.config.update("jax_enable_preemption_service", False)
-    jax.distributed.initialize(
-        **found.arguments,
-        initialization_timeout=SECONDS,
-        heartbeat_timeout_seconds=HEARTBEAT,
-        shutdown_timeout_seconds=SECONDS,
-    )
+    _initialize(found.arguments)
     try:
         yield found.number == 0
     except LostError:
@@ -131,7 +127,24 @@ def together(command: str, go_on: str) -> Iterator[bool]:
     except Exception:
         _ = atexit.register(_leave, 2)  # once the error is printed
         raise
+    except SystemExit:  # of all processes, after the same step
+        jax.distributed.shutdown()
+        raise
     jax.distributed.shutdown()
+
+
+def _initialize(arguments: dict[str, Any]) -> None:
+    try:
+        jax.distributed.initialize(
+            **arguments,
+            initialization_timeout=SECONDS,
+            heartbeat_timeout_seconds=HEARTBEAT,
+            shutdown_timeout_seconds=SECONDS,
+        )
+    except RuntimeError as error:
+        if "Failed to start RPC server" in str(error):  # C++ has printed why
+            _leave(2)
+        raise
 
 
 def devices_of(command: str, count: int | None) -> Any:

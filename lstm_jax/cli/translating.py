@@ -6,6 +6,7 @@ needs the standard library only.
 """
 
 import os
+import re
 import subprocess
 import sys
 
@@ -13,7 +14,9 @@ LATE, LOST, BUSY = range(3)
 FATAL = b"the JAX distributed service detected fatal errors"
 WAITING = b"RegisterTask"  # what is called as the processes find each other
 NO_PORT = b"Failed to add port to server"
-GLOO = b"[Gloo] Rank"  # that it is connected; no more is wrong than with any program
+# That Gloo is connected; and what comes with the last words, before or after them.
+DROPPED = (b"[Gloo] Rank", b"coordination_service")
+BEGINS = re.compile(rb"[IWEF]\d{4} ")  # a message of C++, of one line or more
 SAID = b"lstm_jax: another process is lost\n"
 
 
@@ -55,12 +58,16 @@ def say_lost() -> None:
 def main(sentences: list[str]) -> None:
     """Print each line of the standard input but those that a sentence stands for."""
     lines = iter(sys.stdin.buffer.readline, b"")
+    dropping = False
     for line in lines:
         if line == SAID or FATAL in line or NO_PORT in line:
             rest = line + b"".join(lines)
             which = BUSY if NO_PORT in line else LATE if WAITING in rest else LOST
             print(sentences[which], file=sys.stderr)  # noqa: T201
-        elif not line.startswith(GLOO):
+        elif any(known in line for known in DROPPED):
+            dropping = BEGINS.match(line) is not None
+        elif BEGINS.match(line) or not dropping:
+            dropping = False
             _ = sys.stderr.buffer.write(line)
             _ = sys.stderr.flush()
 

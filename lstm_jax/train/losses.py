@@ -190,7 +190,7 @@ def _any_of(ys: Array, known: Array) -> Array:
     return jnp.where(found == least, jnp.zeros_like(found), found)
 
 
-def _least(dtype: Any) -> float:
+def _least(dtype: Any) -> bool | int | float:
     if jnp.issubdtype(dtype, jnp.inexact):
         return -jnp.inf
     return jnp.iinfo(dtype).min if jnp.issubdtype(dtype, jnp.integer) else False

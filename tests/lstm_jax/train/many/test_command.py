@@ -1,0 +1,165 @@
+"""The commands in several processes: who prints, who writes, and what ends them."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from tests.given.many import end, finish, start
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> str:
+    """A river: the flow is rain that runs off."""
+    rain = np.random.default_rng(0).gamma(0.5, size=300)
+    flow = np.convolve(rain, 0.8 ** np.arange(20))[:300]
+    lines = [f"{a:.5f},{b:.5f}" for a, b in zip(rain, flow, strict=True)]
+    path = tmp_path / "river.csv"
+    _ = path.write_text("\n".join(["rain,flow", *lines, ""]), encoding="utf-8")
+    return str(path)
+
+
+def train(table: str, out: Path, *options: str) -> list[str]:
+    flags = ("--target", "flow", "--window", "9", "--hidden-size", "8", "--batch", "24")
+    return ["lstm_jax", "train", table, "--out", str(out), *flags, *options]
+
+
+def resume(out: Path) -> list[str]:
+    return ["lstm_jax", "resume", str(out)]
+
+
+def port_of(job: int) -> int:
+    """Where JAX listens for the processes of a job of SLURM."""
+    return job % 2**12 + 65535 - 2**12 + 1
+
+
+def free_job() -> int:
+    for job in range(os.getpid(), os.getpid() + 4096):
+        with socket.socket() as found:
+            if found.connect_ex(("127.0.0.1", port_of(job))):
+                return job
+    raise AssertionError("no port is free")
+
+
+def test_tasks_of_slurm_train_together(table: str, tmp_path: Path) -> None:
+    """SLURM is faked: its variables are as `srun --ntasks=2` sets them on one node."""
+    job = {"SLURM_JOB_ID": str(free_job()), "SLURM_STEP_NODELIST": "localhost"}
+    started = []
+    for number in ("0", "1"):
+        task = {"SLURM_PROCID": number, "SLURM_LOCALID": number, "SLURM_NTASKS": "2"}
+        line = train(table, tmp_path / "many", "--epochs", "4")
+        started += start(1, lambda _, line=line: line, **job, **task)
+    first, second = finish(started)
+    assert (first[0], second[0]) == (0, 0), (first, second)
+    assert "Best on the test part" in first[1]
+    assert second[1:] == ("", "")
+    line = train(table, tmp_path / "one", "--epochs", "4")
+    assert finish(start(1, lambda _: line))[0][0] == 0
+    many, one = (load_file(tmp_path / n / "model.safetensors") for n in ("many", "one"))
+    for name in one:
+        most = np.abs(one[name]).max()
+        np.testing.assert_allclose(many[name], one[name], rtol=0, atol=2e-6 * most)
+    assert sorted(p.name for p in (tmp_path / "many").iterdir()) == sorted(
+        p.name for p in (tmp_path / "one").iterdir()
+    )
+
+
+def wait_for(path: Path, started: list[subprocess.Popen[str]]) -> None:
+    last = time.monotonic() + 120
+    while not path.exists():
+        assert time.monotonic() < last
+        assert all(process.poll() is None for process in started)
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("victim", [1, 0])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_process_that_is_gone_ends_the_others(
+    table: str, tmp_path: Path, victim: int, number: int
+) -> None:
+    """Killed, or stopped: it then sends no sign of life. `resume` goes on with one."""
+    if (victim, number) == (0, signal.SIGSTOP):
+        victim = 2
+    out = tmp_path / "run"
+    line = train(table, out, "--epochs", "150", "--patience", "150")
+    started = start(3, lambda _: line)
+    try:
+        wait_for(out / "checkpoints" / "18", started)
+        started[victim].send_signal(number)
+        before = time.monotonic()
+        others = [p for k, p in enumerate(started) if k != victim]
+        ended = [(p.wait(60), time.monotonic() - before) for p in others]
+        texts = [p.communicate(timeout=60) for p in others]
+    finally:
+        end(started)
+    assert all(code != 0 and seconds < 60 for code, seconds in ended)
+    sentence = (
+        "python -m lstm_jax: train: all 3 processes must run to the end: another one "
+        "has ended, or is not reached. Go on, in any number of processes, with: python "
+        f"-m lstm_jax resume {out}\n"
+    )
+    for process, (_, err) in zip(others, texts, strict=True):
+        assert err.endswith(sentence)
+        assert process is started[0] or err == sentence
+    ((code, said, err),) = finish(start(1, lambda _: resume(out)))
+    assert code == 0, err
+    assert "Best on the test part" in said
+    steps = re.findall(r'"step": (\d+)', (out / "metrics.jsonl").read_text("utf-8"))
+    assert steps == [str(9 * (k + 1)) for k in range(len(steps))]
+
+
+def test_a_signal_to_one_ends_all_with_a_checkpoint(table: str, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    line = train(table, out, "--epochs", "900", "--patience", "900")
+    started = start(2, lambda _: line)
+    wait_for(out / "checkpoints" / "18", started)
+    started[1].send_signal(signal.SIGTERM)
+    first, second = finish(started)
+    assert (first[0], second) == (143, (143, "", ""))
+    assert first[2].endswith(
+        f"Stopped, with a checkpoint. Go on by: python -m lstm_jax resume {out}\n"
+    )
+    steps = [int(path.name) for path in (out / "checkpoints").iterdir()]
+    assert len(steps) == 2
+
+
+def test_one_that_waits_for_the_others_ends_after_a_minute(
+    table: str, tmp_path: Path
+) -> None:
+    line = train(table, tmp_path / "run")
+    before = time.monotonic()
+    first, second = start(2, lambda _: line)
+    end([second])
+    ((code, out, err),) = finish([first])
+    assert code not in (0, 1)
+    assert out == ""
+    assert err == (
+        "python -m lstm_jax: train: all 2 processes must start within 50 s: one has "
+        "not come, or the first is not reached. Start all of them, with the first "
+        "one's address.\n"
+    )
+    assert time.monotonic() - before < 75
+
+
+def test_processes_that_are_called_with_other_things_are_refused(
+    table: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    started = start(2, lambda k: train(table, out, "--seed", str(k)))
+    for code, _, err in finish(started):
+        assert code == 2
+        assert err == (
+            "python -m lstm_jax: train: options and model must be the same in all 2 "
+            "processes: each trains on its rows of the same batches. Start all of them "
+            "with the same command, on files that all of them see.\n"
+        )
+    assert not out.exists()
