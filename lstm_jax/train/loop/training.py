@@ -92,6 +92,7 @@ class Training:
         self.said: list[str] = []
         self._pending: deque[tuple[int, Any]] = deque()
         self._asked = 0
+        self._kept_at: tuple[int, int] | None = None  # epochs and steps
         self._began = self._epoch_began = time.monotonic()
 
     def _zeros(self, name: str, source: Source) -> Any:
@@ -316,7 +317,11 @@ class Training:
         return self.devices.take_state(carry, self.reads.train.width)
 
     def _keep(self, folder: Folder) -> None:
-        folder.keep(self.standing.step, checkpoints.flatten(self._kept()))
+        """Write a checkpoint, where this state has none: an epoch ends with one."""
+        at = self.standing
+        if self._kept_at != (at.epoch, at.step):
+            folder.keep(at.step, checkpoints.flatten(self._kept()))
+            self._kept_at = at.epoch, at.step
 
     def restore(self, folder: Folder) -> bool:
         """Go to the last checkpoint that reads; whether there is one."""

@@ -205,6 +205,15 @@ def test_the_clock_ends_a_run_that_is_resumed(
     assert_equal(again.model.params(), whole[1].model.params())
 
 
+def test_a_signal_while_an_epoch_ends_writes_one_checkpoint(tmp_path: Path) -> None:
+    """The epoch's own is the one: none is set aside as if it did not read."""
+    folder = tmp_path / "run"
+    rows = Calling(VALID, 3, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(SystemExit):
+        _ = fit(Kept(), TRAIN, folder=folder, **(RUN | {"validation": rows}))
+    assert names(folder / "checkpoints") == {"5"}
+
+
 def test_handlers_are_as_they_were(tmp_path: Path) -> None:
     numbers = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
     before = [signal.getsignal(number) for number in numbers]

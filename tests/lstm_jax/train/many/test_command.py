@@ -128,8 +128,9 @@ def test_a_signal_to_one_ends_all_with_a_checkpoint(table: str, tmp_path: Path) 
     assert first[2].endswith(
         f"Stopped, with a checkpoint. Go on by: python -m lstm_jax resume {out}\n"
     )
-    steps = [int(path.name) for path in (out / "checkpoints").iterdir()]
-    assert len(steps) == 2
+    kept = [path.name for path in (out / "checkpoints").iterdir()]
+    assert len(kept) == 2
+    assert all(name.isdecimal() for name in kept), kept
 
 
 def test_one_that_waits_for_the_others_ends_after_a_minute(

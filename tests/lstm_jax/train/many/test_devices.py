@@ -93,7 +93,7 @@ CASES: dict[str, Any] = {
 }
 
 
-QUICK = ("dropout", "masked", "statistics of the batch", "classes", "streams")
+QUICK = ("dropout", "masked", "statistics of the batch", "streams")
 
 
 @pytest.mark.parametrize(
