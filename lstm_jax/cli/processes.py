@@ -48,10 +48,10 @@ def read_processes(command: str, environment: Mapping[str, str]) -> Processes | 
     """
     if any(name in environment for name in JAX[1:]):
         return _of_jax(command, environment)
-    for names, count, number in ((SLURM, 2, 3), (OPEN_MPI, 1, 2)):
+    for names, *places in ((SLURM, 2, 3), (OPEN_MPI, 1, 2)):
         if all(name in environment for name in names):
-            found = (_number(command, environment, names[k]) for k in (count, number))
-            return _several(Processes(*found, {}))
+            of, this = (_number(command, environment, names[k]) for k in places)
+            return _several(Processes(of, this, {}))
     if int(environment.get(OPEN_MPI[1], "1")) > 1:
         raise ValueError(
             f"{command}: Open MPI must be of version 4 or before: JAX finds the "
@@ -83,7 +83,8 @@ def _of_jax(command: str, environment: Mapping[str, str]) -> Processes | None:
             "node1:1234: process 0 listens there. Use one that is free."
         )
     names = ("coordinator_address", "num_processes", "process_id")
-    given = dict(zip(names, (environment[JAX[0]], count, number), strict=True))
+    values: Any = environment[JAX[0]], count, number
+    given: dict[str, Any] = dict(zip(names, values, strict=True))
     return _several(Processes(count, number, given))
 
 

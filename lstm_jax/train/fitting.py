@@ -51,7 +51,7 @@ def fit(
     fingerprint: str | None = None,
     section: Mapping[str, Any] | None = None,
     progress: bool = False,
-    devices: Sequence[jax.Device] | None = None,
+    devices: Sequence[Any] | None = None,
 ) -> Run:
     """Train a model.
 
@@ -287,7 +287,7 @@ def resume(
     minutes: float | None = None,
     fingerprint: str | None = None,
     progress: bool = False,
-    devices: Sequence[jax.Device] | None = None,
+    devices: Sequence[Any] | None = None,
 ) -> Run:
     """Go on with the run in a folder, from its last checkpoint.
 

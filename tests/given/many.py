@@ -39,7 +39,7 @@ class Listed:
 
 def free_port() -> int:
     with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
+        found.bind(("localhost", 0))
         return found.getsockname()[1]
 
 
@@ -50,7 +50,7 @@ def start(
     here = {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(devices)}
     here |= {"OMP_NUM_THREADS": "1", "COLUMNS": "1000"} | others
     if count > 1:
-        here["JAX_COORDINATOR_ADDRESS"] = f"127.0.0.1:{free_port()}"
+        here["JAX_COORDINATOR_ADDRESS"] = f"localhost:{free_port()}"
         here["JAX_NUM_PROCESSES"] = str(count)
     started = []
     for number in range(count):

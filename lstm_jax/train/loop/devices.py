@@ -149,7 +149,7 @@ class Devices:
 ONE = Devices()
 
 
-def read_devices(given: Sequence[jax.Device] | None) -> Devices:
+def read_devices(given: Sequence[Any] | None) -> Devices:
     """The devices that the caller gave; with none, those of all processes, or one."""
     if given is None:
         if jax.process_count() == 1:

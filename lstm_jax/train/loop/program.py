@@ -127,7 +127,8 @@ def step_of(program: Program, devices: Devices = ONE) -> Any:
 
     Told are the sums of the losses, and the largest number that a process asked by.
     """
-    whole, rows = devices.sharding(None), devices.sharding(1)
+    whole: Any = devices.sharding(None)
+    rows = devices.sharding(1)
     places = Moving(whole, whole, whole, rows, whole), whole
     out: Any = {} if devices.mesh is None else {"out_shardings": places}
     return jax.jit(partial(_step, program), donate_argnums=0, **out)

@@ -19,7 +19,7 @@ SLURM = {
     "SLURM_LOCALID": "1",
 }
 OPEN_MPI = {
-    "OMPI_MCA_orte_hnp_uri": "1531576320.0;tcp://10.96.0.1:34911",
+    "OMPI_MCA_orte_hnp_uri": "1531576320.0;tcp://node1:34911",
     "OMPI_COMM_WORLD_SIZE": "2",
     "OMPI_COMM_WORLD_RANK": "1",
 }

@@ -45,7 +45,7 @@ def port_of(job: int) -> int:
 def free_job() -> int:
     for job in range(os.getpid(), os.getpid() + 4096):
         with socket.socket() as found:
-            if found.connect_ex(("127.0.0.1", port_of(job))):
+            if found.connect_ex(("localhost", port_of(job))):
                 return job
     raise AssertionError("no port is free")
 
@@ -57,7 +57,7 @@ def test_tasks_of_slurm_train_together(table: str, tmp_path: Path) -> None:
     for number in ("0", "1"):
         task = {"SLURM_PROCID": number, "SLURM_LOCALID": number, "SLURM_NTASKS": "2"}
         line = train(table, tmp_path / "many", "--epochs", "4")
-        started += start(1, lambda _, line=line: line, **job, **task)
+        started += start(1, lambda _, line=line: line, 1, **job, **task)
     first, second = finish(started)
     assert (first[0], second[0]) == (0, 0), (first, second)
     assert "Best on the test part" in first[1]

@@ -59,7 +59,7 @@ def test_a_run_goes_on_in_another_number_of_processes(
     (step,) = [
         p.name for p in Path(folder, "checkpoints").iterdir() if int(p.name) > 34
     ]
-    assert 40 <= int(step) < 50
+    assert 39 <= int(step) <= 44, "a batch is looked at first; heard five steps later"
     found = together(tmp_path, after, folder=folder)
     for one in found:
         assert_same(one, alone)
