@@ -16,6 +16,10 @@ from lstm_jax.rollouts import (
     Rollout as Rollout,
     check_resets as check_resets,
 )
+from lstm_jax.scan.units import (
+    gather_units as gather_units,
+    shard_units as shard_units,
+)
 from lstm_jax.stack import lstm as lstm
 from lstm_jax.step import lstm_step as lstm_step
 from lstm_jax.tracing import (
@@ -37,11 +41,13 @@ __all__ = [
     "Rollout",
     "Trace",
     "check_resets",
+    "gather_units",
     "init_params",
     "lengths_from_mask",
     "lstm",
     "lstm_step",
     "plot_gates",
+    "shard_units",
     "spec_of",
     "trace",
 ]

@@ -107,16 +107,19 @@ class States(NamedTuple):
 
 
 class LayerParams(NamedTuple):
-    """Weights of one layer in one direction, in torch's shapes and gate order."""
+    """Weights of one layer in one direction, in torch's shapes and gate order.
 
-    weight_ih: Float[Array, "4H I"]
-    weight_hh: Float[Array, "4H P"]
-    bias_ih: Float[Array, "4H"] | None = None
-    bias_hh: Float[Array, "4H"] | None = None
+    Within `lstm` the gates may have an axis of their own, see `LSTMSpec.gate_axis`.
+    """
+
+    weight_ih: Float[Array, "*gates I"]
+    weight_hh: Float[Array, "*gates P"]
+    bias_ih: Float[Array, "*gates"] | None = None
+    bias_hh: Float[Array, "*gates"] | None = None
     weight_hr: Float[Array, "P H"] | None = None
 
     @property
-    def bias(self) -> Float[Array, " gates"] | float:
+    def bias(self) -> Float[Array, "*gates"] | float:
         """The sum of the two biases; 0 where the layer has none."""
         if self.bias_ih is None or self.bias_hh is None:
             return 0.0
@@ -159,7 +162,8 @@ class LSTMSpec:
     """What is fixed about a call of `lstm`: sizes, types, flags and platform.
 
     `dtype` is the type of the products; `lengths`, `resets`, `dropout`, `remat` and
-    `truncate` say whether the call uses them; `platform` is jax's name of the device
+    `truncate` say whether the call uses them; `gate_axis`, whether the weights are
+    `(4, H, K)`, see `lstm_jax.shard_units`; `platform` is jax's name of the device
     kind, None that of the default device.
     """
 
@@ -175,6 +179,7 @@ class LSTMSpec:
     dropout: bool = False
     remat: bool = False
     truncate: bool = False
+    gate_axis: bool = False
     platform: str = "cpu"
 
     @property

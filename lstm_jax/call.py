@@ -16,6 +16,7 @@ from lstm_jax._types import (
     States,
     Steps,
 )
+from lstm_jax.scan import units
 from lstm_jax.scan.gates import accumulator
 
 
@@ -33,7 +34,8 @@ def read(where: str, given: Arrays, batch_first: bool) -> tuple[Arrays, LSTMSpec
     """Check the arrays of a call; the spec has the sizes and flags they show."""
     _checks.check_flag(where, "batch_first", batch_first)
     params = _checks.read_params(where, given.params)
-    spec = _checks.read_spec(where, params)
+    spec = _checks.read_spec(where, units.stacked_shapes(params))
+    spec = replace(spec, gate_axis=units.has_gate_axis(params))
     xs = _checks.check_inputs(where, given.xs, spec)
     time = xs.ndim - 2 if batch_first else 0
     batch = (*xs.shape[:time], *xs.shape[time + 1 : -1])

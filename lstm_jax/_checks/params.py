@@ -205,6 +205,8 @@ def _first(texts: list[str], between: str, most: int = 16) -> str:
 
 
 def _cure_of_matrix(size: tuple) -> str:
+    if len(size) == 3 and size[0] == 4 and size[1] == size[2]:
+        return "Use lstm_jax.gather_units(params)."
     if len(size) == 3 and 0 not in size:
         return f"Use jax.vmap to run {size[0]} LSTMs: jax.vmap(lstm, (0, None))."
     return "Use the weights of a torch.nn.LSTM."

@@ -50,6 +50,8 @@ def _reasons(spec: LSTMSpec) -> Iterator[str]:
         yield "no CUDA device"
     elif getattr(rnn, "gpu_rnn", None) is None:
         yield "this jaxlib is built without cuDNN's LSTM"
+    if spec.gate_axis:
+        yield "its weights are (4H, K), not (4, H, K)"
     if spec.dtype != "float32":
         yield f"cuDNN's products are float32 here, not {spec.dtype}"
     for flag, sentence in (

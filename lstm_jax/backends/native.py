@@ -72,5 +72,7 @@ def _reasons(spec: LSTMSpec) -> Iterator[str]:
         yield "it is a kernel for CPUs"
     elif reason := library.missing():
         yield reason
+    if spec.gate_axis:
+        yield "its weights are (4H, K), not (4, H, K)"
     if spec.dtype != "float32":
         yield f"its products are float32, not {spec.dtype}"

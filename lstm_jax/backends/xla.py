@@ -37,8 +37,9 @@ class XLA:
     order: Order | None = None
 
     def unsupported(self, spec: LSTMSpec) -> str | None:
-        """None: it runs everything."""
-        del spec
+        """None: it runs everything; an order, though, is one of stacked gates."""
+        if spec.gate_axis and self.order is not None:
+            return "its order is one of weights (4H, K), not (4, H, K)."
         return None
 
     def settled(self) -> "XLA":
@@ -62,6 +63,8 @@ class XLA:
         return run_layers(loop_of, layers, steps, states)
 
     def _order(self, steps: Steps, spec: LSTMSpec) -> Order | None:
+        if spec.gate_axis:
+            return None
         if self.order is not None:
             return self.order
         assert self.machine is not None, "settled() gives one"  # noqa: S101

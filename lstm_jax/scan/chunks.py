@@ -61,7 +61,8 @@ def over_time(
         state, hs = in_chunks(window, states.before, (steps, first), *cut)
         return hs, state
     run: Any = chunk if loop.remat is None else jax.checkpoint(chunk)
-    length = loop.remat or chunk_length(steps.xs.shape[:-1], len(params.weight_hh))
+    gates = prod(params.weight_hh.shape[:-1])
+    length = loop.remat or chunk_length(steps.xs.shape[:-1], gates)
     state, hs = in_chunks(run, states.before, steps, length, loop.reverse)
     return hs, state
 

@@ -10,14 +10,16 @@ from lstm_jax._types import LayerParams
 
 
 class Weights(NamedTuple):
-    """Weights of one direction in torch's shapes, in the type of the products.
+    """Weights of one direction, in the type of the products.
 
-    `bias` is the sum of the two, in the type of the gates; None where there is none.
+    They have torch's shapes, or the gates on an axis of their own: `(4, H, K)` and
+    `(4, H)`. `bias` is the sum of the two, in the type of the gates; None where there
+    is none.
     """
 
-    weight_ih: Float[Array, "4H I"]
-    weight_hh: Float[Array, "4H P"]
-    bias: Float[Array, "4H"] | None
+    weight_ih: Float[Array, "*gates I"]
+    weight_hh: Float[Array, "*gates P"]
+    bias: Float[Array, "*gates"] | None
     weight_hr: Float[Array, "P H"] | None
 
 
@@ -44,6 +46,17 @@ def accumulator(dtype: jax.typing.DTypeLike) -> jnp.dtype:
     """The type of sums, gates and cell for products of type `dtype`."""
     dtype = jnp.dtype(dtype)
     return dtype if dtype.itemsize >= 4 else jnp.dtype(jnp.float32)
+
+
+def split_gates(sums: Array, weight: Array) -> list[Array]:
+    """The gates' parts `(..., H)` of sums that a weight made.
+
+    The sums of a weight `(4H, K)` are `(..., 4H)`, of `(4, H, K)` they are
+    `(..., 4, H)`.
+    """
+    if weight.ndim == 2:
+        return jnp.split(sums, 4, axis=-1)
+    return [sums[..., gate, :] for gate in range(4)]
 
 
 def cell_of(sums: list[Array], c: Array) -> tuple[Array, Array, Gates]:

@@ -21,7 +21,7 @@ from jaxtyping import Array
 
 from lstm_jax._types import LSTMState, States, Steps
 from lstm_jax.scan.devices import by_device
-from lstm_jax.scan.gates import Gates, Weights, cell_of
+from lstm_jax.scan.gates import Gates, Weights, cell_of, split_gates
 from lstm_jax.scan.loop import Loop
 from lstm_jax.scan.products import gate_sums, product
 
@@ -167,7 +167,7 @@ def _linear_step(
     now, d_output, slopes = read
     d_h, d_c = _started(now, d_states._replace(before=d_state))
     d_gates = now.xs + product(d_h, weights.weight_hh, loop.precision)
-    i, f, g, o = jnp.split(d_gates, 4, axis=-1)
+    i, f, g, o = split_gates(d_gates, weights.weight_hh)
     d_c = slopes.c_in * d_c + slopes.i * i + slopes.f * f + slopes.g * g
     d_h = _project(loop, weights, slopes.o * o + slopes.c * d_c)
     if d_output is not None:

@@ -66,6 +66,8 @@ def act(carry, inputs):  # counts the steps of an episode
 def replay(carry, inputs):
     return jax.lax.scan(act, carry, inputs)
 done, acted = (jnp.array([[k] for k in ks]) for ks in ([0, 0, 1, 0], [3, 4, 1, 2]))
+Auto = jax.sharding.AxisType.Auto
+mesh = jax.make_mesh((1,), ("units",), axis_types=(Auto,))
 rollout = lstm_jax.Rollout(jnp.array([2]), jnp.zeros((4, 1)), done, acted)
 calls = {
     "check_resets": lambda: lstm_jax.check_resets(act, replay, rollout),
@@ -75,6 +77,8 @@ calls = {
     "init_params": lambda: params,
     "spec_of": lambda: lstm_jax.spec_of(params),
     "lengths_from_mask": lambda: lstm_jax.lengths_from_mask(np.ones((2, 4), bool)),
+    "shard_units": lambda: lstm_jax.shard_units(params, mesh),
+    "gather_units": lambda: lstm_jax.gather_units(lstm_jax.shard_units(params, mesh)),
     "trace": lambda: lstm_jax.trace(params, xs),
     "LSTM": lambda: lstm(xs),
     "LSTMCell": lambda: cell.step(xs[0], state),
