@@ -6,7 +6,7 @@ from typing import Any
 import jax
 
 from lstm_jax._types import LayerParams, LSTMState, States, Steps
-from lstm_jax.scan.chunks import chunk_length, in_chunks
+from lstm_jax.scan.chunks import in_chunks, length_of
 from lstm_jax.scan.devices import by_device
 from lstm_jax.scan.gates import Gates, weights_of
 from lstm_jax.scan.layer import by_xla
@@ -35,7 +35,9 @@ def residuals(
         final, *known = run(weights, part, states._replace(before=state))
         return final, tuple(known)
 
-    return in_chunks(chunk, states.before, steps, _length(params, steps), loop.reverse)
+    return in_chunks(
+        chunk, states.before, steps, length_of(params, steps), loop.reverse
+    )
 
 
 def tangents(
@@ -58,10 +60,6 @@ def tangents(
         return d_state, d_hs
 
     parts = steps, d_xs, known, found
-    length = _length(params, steps)
+    length = length_of(params, steps)
     d_final, d_hs = in_chunks(chunk, d_states.before, parts, length, loop.reverse)
     return d_hs, d_final
-
-
-def _length(params: LayerParams, steps: Steps) -> int:
-    return max(1, chunk_length(steps.xs.shape[:-1], len(params.weight_hh)))

@@ -12,6 +12,7 @@ from jax import lax
 from jaxtyping import Array
 
 from lstm_jax._types import LayerParams, LSTMState, States, Steps
+from lstm_jax.scan.devices import may_be_divided
 from lstm_jax.scan.gates import weights_of
 from lstm_jax.scan.loop import Loop
 from lstm_jax.scan.recurrence import recurrence
@@ -61,10 +62,21 @@ def over_time(
         state, hs = in_chunks(window, states.before, (steps, first), *cut)
         return hs, state
     run: Any = chunk if loop.remat is None else jax.checkpoint(chunk)
-    gates = prod(params.weight_hh.shape[:-1])
-    length = loop.remat or chunk_length(steps.xs.shape[:-1], gates)
+    length = loop.remat or length_of(params, steps)
     state, hs = in_chunks(run, states.before, steps, length, loop.reverse)
     return hs, state
+
+
+def length_of(params: LayerParams, steps: Steps) -> int:
+    """Steps of a chunk that is not asked for.
+
+    Where `jit` divides the rows, all: the gradients of the weights are sums over
+    devices, and each chunk would wait for its own.
+    """
+    if may_be_divided() and isinstance(steps.xs.shape[0], int):
+        return max(1, steps.xs.shape[0])
+    gates = prod(params.weight_hh.shape[:-1])
+    return max(1, chunk_length(steps.xs.shape[:-1], gates))
 
 
 def _by_recurrence(

@@ -36,6 +36,12 @@ def in_shard_map() -> bool:
     return not mesh.empty and mesh.are_all_axes_manual
 
 
+def may_be_divided() -> bool:
+    """Whether `jit` may divide arrays: within `jax.set_mesh`, and not in `shard_map`."""
+    mesh = jax.sharding.get_abstract_mesh()
+    return not mesh.empty and not mesh.are_all_axes_manual
+
+
 def summed_at_once(params: dict[str, Array], xs: Array) -> dict[str, Array]:
     """The parameters, passed through one vector.
 

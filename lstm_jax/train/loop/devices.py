@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
@@ -110,6 +110,10 @@ class Devices:
         if self.mesh is None:
             return tree
         return jax.tree.map(_taken, tree)
+
+    def tracing(self) -> AbstractContextManager[Any]:
+        """Where a program of the run is called, so that it is traced for the mesh."""
+        return nullcontext() if self.mesh is None else jax.set_mesh(self.mesh)
 
     def wait(self) -> None:
         """Wait for the other processes."""

@@ -177,7 +177,9 @@ class Training:
 
     def _step(self, batch: Batch, asked: int, report: Reporter) -> None:
         arrays = self.moving, self.frozen, self.key, self.devices.put_rows(batch)
-        self.moving, told = self._step_program(*arrays, self.devices.put_asked(asked))
+        asked_of_all = self.devices.put_asked(asked)
+        with self.devices.tracing():
+            self.moving, told = self._step_program(*arrays, asked_of_all)
         self.standing.step += 1
         self.standing.within += 1
         self._pending.append((self.standing.step, told))
@@ -270,8 +272,14 @@ class Training:
         sums: list[Any] = []
         carry = self.devices.put_state(self._zeros("validation", self.reads.valid))
         for batch in self.reads.valid.epoch(0):
-            arrays = self._all(), self.moving.others, carry
-            one, carry = self._evaluate_program(*arrays, self.devices.put_rows(batch))
+            arrays = (
+                self._all(),
+                self.moving.others,
+                carry,
+                self.devices.put_rows(batch),
+            )
+            with self.devices.tracing():
+                one, carry = self._evaluate_program(*arrays)
             sums.append(one)
             jax.block_until_ready(sums[-AHEAD:][0])
         loss, weight = np.array(jax.device_get(sums), np.float64).sum(0)

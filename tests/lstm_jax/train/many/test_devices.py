@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from flax import nnx
 from numpy.testing import assert_allclose
 
 from lstm_jax import LSTMModel
+from lstm_jax.scan.chunks import CHUNK_STEPS
 from lstm_jax.train import Arrays, Batch, Run, cross_entropy, fit, resume, streams
 from lstm_jax.train.fitting import _begin, _read
 from lstm_jax.train.loop.devices import read_devices
@@ -179,14 +181,17 @@ def sent(count: int, asked: bool = False) -> list[Sent]:
     array.
     """
     devices = read_devices(jax.devices()[:count])
-    reads = _read(masked(), VALID, 6, 0, devices)
+    long = replace(masked(), xs=masked().xs.repeat(200, 1))
+    assert long.xs.shape[1] > 2 * CHUNK_STEPS[1], "one device has chunks"
+    reads = _read(long, VALID, 6, 0, devices)
     learning = Learning("squared_error", None, 1e-3, 1.0, None)
     ends = Ends(1, None, None, None)
     made = _begin(DEEP(), learning, reads, ends, 0, devices)
     batch = devices.put_rows(next(reads.train.epoch(0)))
     number = devices.put_rows(np.zeros(count, np.int32)) if asked else None
     arrays = made.moving, made.frozen, made.key, batch, number
-    text = made._step_program.lower(*arrays).compile().as_text()
+    with devices.tracing():
+        text = made._step_program.lower(*arrays).compile().as_text()
     assert "while" in text, "the LSTM is a loop"
     first = text.index("ENTRY")
     return [collectives(text[:first]), collectives(text[first:])]
