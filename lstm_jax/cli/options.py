@@ -12,6 +12,7 @@ _FLAGS = {
     *("split", "calendar", "fill", "past", "predict", "scale", "max_gap", "duplicates"),
     *("encoding", "quantiles", "hidden_size", "num_layers", "dropout", "batch", "clip"),
     *("epochs", "patience", "rate", "minutes", "seed", "start", "trainable", "folder"),
+    "unit_devices",
     "paths",
 }
 # Those of the library by another name than the flag's.
@@ -36,6 +37,8 @@ def add_devices(add: Callable[..., Any]) -> None:
     """Add the number of devices: a run goes on with any."""
     text = "of this machine that share each batch (1)"
     _ = add("--devices", type=whole, metavar="N", help=text)
+    text = "that share the units of the LSTM, for one too large for a device (1)"
+    _ = add("--unit-devices", type=whole, default=1, metavar="N", help=text)
 
 
 def whole(text: str) -> int:

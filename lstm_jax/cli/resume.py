@@ -63,6 +63,7 @@ def _resume(options: argparse.Namespace, first: bool) -> training.Run:
             minutes=begun.minutes,
             progress=True,
             devices=devices_of("resume", options.devices),
+            unit_devices=options.unit_devices,
         )
 
 

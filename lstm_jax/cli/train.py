@@ -139,6 +139,7 @@ def _fit(
             section=section(options, table),
             progress=True,
             devices=devices_of("train", options.devices),
+            unit_devices=options.unit_devices,
             **chosen,
         )
 
@@ -177,7 +178,7 @@ def section(options: argparse.Namespace, table: training.Table) -> dict[str, Any
     flags = {
         name: value
         for name, value in vars(options).items()
-        if name not in ("run", "command", "out", "torch", "devices")
+        if name not in ("run", "command", "out", "torch", "devices", "unit_devices")
     }
     flags["files"] = [str(Path(name).resolve()) for name in options.files]
     if options.static is not None and is_file(options.static, table):

@@ -37,7 +37,7 @@ def in_shard_map() -> bool:
 
 
 def may_be_divided() -> bool:
-    """Whether `jit` may divide arrays: within `jax.set_mesh`, and not in `shard_map`."""
+    """Whether `jit` may divide arrays: in `jax.set_mesh`, not in `shard_map`."""
     mesh = jax.sharding.get_abstract_mesh()
     return not mesh.empty and not mesh.are_all_axes_manual
 

@@ -55,9 +55,7 @@ def shard_units(
     sharding = NamedSharding(mesh, PartitionSpec(None, axis))
 
     def divided(name: str, array: Array) -> Array:
-        if not name.startswith("weight_hr"):
-            array = array.reshape(4, spec.hidden_size, *array.shape[1:])
-        return jax.device_put(array, sharding)
+        return jax.device_put(array.reshape(apart_shape(name, array.shape)), sharding)
 
     return {name: divided(name, array) for name, array in arrays.items()}
 
@@ -87,7 +85,7 @@ def gather_units(params: Mapping[str, Array]) -> dict[str, Array]:
         if isinstance(array.sharding, NamedSharding):
             spread = NamedSharding(array.sharding.mesh, PartitionSpec())
             array = jax.device_put(array, spread)
-        return array.reshape(_stacked(name, array.shape))
+        return array.reshape(stacked_shape(name, array.shape))
 
     return {name: whole(name, array) for name, array in arrays.items()}
 
@@ -110,12 +108,20 @@ def stacked_shapes(params: Mapping[str, Any]) -> Mapping[str, Any]:
     if not has_gate_axis(params):
         return params
     return {
-        name: jax.ShapeDtypeStruct(_stacked(name, array.shape), array.dtype)
+        name: jax.ShapeDtypeStruct(stacked_shape(name, array.shape), array.dtype)
         for name, array in params.items()
     }
 
 
-def _stacked(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+def apart_shape(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of torch's parameter of this name with an axis of gates."""
+    if name.startswith("weight_hr") or not shape:
+        return shape
+    return (4, shape[0] // 4, *shape[1:])
+
+
+def stacked_shape(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Torch's shape of a parameter of this name that has an axis of gates."""
     if name.startswith("weight_hr") or len(shape) < 2:
         return shape
     return (prod(shape[:2]), *shape[2:])

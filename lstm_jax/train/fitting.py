@@ -52,6 +52,7 @@ def fit(
     section: Mapping[str, Any] | None = None,
     progress: bool = False,
     devices: Sequence[Any] | None = None,
+    unit_devices: int = 1,
 ) -> Run:
     """Train a model.
 
@@ -103,6 +104,10 @@ def fit(
             default device, and with `jax.distributed` all devices of all processes:
             each process makes the same call, process 0 writes, and all of them see
             `folder`.
+        unit_devices: Devices that share the units of the LSTM, and its gradients and
+            averages: for one that is too large for a device, see
+            `lstm_jax.shard_units`. It divides the devices of each process; the batch
+            is shared by as many groups as there are. 1 means whole weights on each.
 
     Returns:
         The trained model, on the default device, and how its training went. `scores`
@@ -130,7 +135,7 @@ def fit(
     refuse_unscored(data, loss)
     recipe = getattr(data, "recipe", None)
     keeping = Keeping(folder, resume, fingerprint, section, recipe)
-    shared = read_devices(devices)
+    shared = read_devices(devices, unit_devices)
     reads = _read(data, validation, batch, seed, shared)
     options = {
         **learning.recorded(),
@@ -208,7 +213,7 @@ def _open(
         {
             "options": repr(section["options"]),
             "data": section["fingerprint"],
-            "model": training.moving.params,
+            "model": training.devices.held(training.moving.params),
             "the step of the last checkpoint": training.standing.step,
         }
     )
@@ -288,6 +293,7 @@ def resume(
     fingerprint: str | None = None,
     progress: bool = False,
     devices: Sequence[Any] | None = None,
+    unit_devices: int = 1,
 ) -> Run:
     """Go on with the run in a folder, from its last checkpoint.
 
@@ -305,6 +311,7 @@ def resume(
         fingerprint: What names the samples, see `fit`.
         progress: Whether a line on stderr shows how far the run is.
         devices: Devices that share each batch, see `fit`.
+        unit_devices: Devices that share the units of the LSTM, see `fit`.
 
     Returns:
         The trained model, and how its training went, from the first step on.
@@ -329,7 +336,8 @@ def resume(
     kept: Any = {k: v for k, v in options.items() if k not in given}
     model = LSTMModel.from_pretrained(folder)
     kept |= {"folder": folder, "resume": True, "minutes": minutes, **own}
-    kept |= {"fingerprint": fingerprint, "progress": progress, "devices": devices}
+    kept |= {"fingerprint": fingerprint, "progress": progress}
+    kept |= {"devices": devices, "unit_devices": unit_devices}
     return fit(model, data, validation=validation, **kept)
 
 

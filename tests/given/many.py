@@ -105,7 +105,9 @@ def together(
     return [json.loads(Path(out).read_text("utf-8")) for out in outs]
 
 
-def main(out: str, folder: str | None = None, stop_at: int | None = None) -> None:
+def main(
+    out: str, folder: str | None = None, stop_at: int | None = None, units: int = 1
+) -> None:
     import jax
 
     number, count = (
@@ -139,6 +141,7 @@ def main(out: str, folder: str | None = None, stop_at: int | None = None) -> Non
         resume=folder is not None,
         fingerprint="a name",
         devices=None if jax.device_count() == 1 else jax.devices(),
+        unit_devices=units,
     )
     params = {k: np.asarray(v).tolist() for k, v in run.model.params().items()}
     found = {"taken": rows.taken, "params": params, "said": run.said}

@@ -143,8 +143,12 @@ def test_an_optimizer_moves_each_device_s_units() -> None:
 
 
 def sent(call: Any, *arguments: Any) -> Sent:
+    return sent_by(jax.jit(call), *arguments)
+
+
+def sent_by(program: Any, *arguments: Any) -> Sent:
     """What a program sends in its loops, and outside: its kind, and numbers of each."""
-    text = jax.jit(call).lower(*arguments).compile().as_text()
+    text = program.lower(*arguments).compile().as_text()
     at = text.index("\nENTRY")
     kinds = "all-reduce|all-gather|all-to-all|reduce-scatter|collective-permute"
     found = [

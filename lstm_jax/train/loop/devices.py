@@ -14,9 +14,10 @@ from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
+from lstm_jax.train.loop.units import apart, map_units, stacked
 from lstm_jax.train.saved.checkpoints import is_key, plain
 
-AXIS = "batch"
+AXIS, UNITS = "batch", "units"
 # What Gloo, NCCL and the service of jax.distributed say of a process that is gone.
 _LOST = re.compile(
     "Gloo|NCCL|coordination service|heartbeat|[Cc]onnection (reset|closed)|"
@@ -30,17 +31,23 @@ class LostError(ConnectionError):
 
 @dataclass(frozen=True)
 class Devices:
-    """The devices that share each batch: each has as many of its rows.
+    """The devices that share each batch, and those that share the units of an LSTM.
 
-    Without a mesh there is one device, and arrays go where JAX puts them.
+    The mesh has an axis for either. Without one there is one device, and arrays go
+    where JAX puts them.
     """
 
     mesh: Mesh | None = None
 
     @property
     def count(self) -> int:
-        """How many devices there are."""
-        return 1 if self.mesh is None else self.mesh.size
+        """How many parts a batch has, each of as many rows."""
+        return 1 if self.mesh is None else self.mesh.shape[AXIS]
+
+    @property
+    def units(self) -> int:
+        """How many parts the units have."""
+        return 1 if self.mesh is None else self.mesh.shape[UNITS]
 
     @property
     def processes(self) -> int:
@@ -68,12 +75,37 @@ class Devices:
         axes = () if rows_axis is None else (*(None,) * rows_axis, AXIS)
         return NamedSharding(self.mesh, PartitionSpec(*axes))
 
+    @property
+    def by_units(self) -> NamedSharding:
+        """Where parameters of an LSTM lie that are divided by units."""
+        assert self.mesh is not None, "there are units"  # noqa: S101
+        return NamedSharding(self.mesh, PartitionSpec(None, UNITS))
+
     def put(self, tree: Any, rows_axis: int | None = None) -> Any:
         """Whole arrays, that each process has, put on the devices."""
         if self.mesh is None:
             return tree
         sharding = self.sharding(rows_axis)
-        return jax.tree.map(lambda leaf: _put(leaf, sharding), tree)
+
+        def whole(leaf: Any) -> Array:
+            return _put(leaf, sharding)
+
+        if self.units == 1:
+            return jax.tree.map(whole, tree)
+        divided = self.by_units
+        return map_units(lambda key, a: _put(apart(key, a), divided), tree, whole)
+
+    def kept_apart(self, tree: Any) -> Any:
+        """The arrays that a program returns, where `put` puts them."""
+        if self.units == 1:
+            return tree
+        to = jax.lax.with_sharding_constraint
+        whole, divided = self.sharding(None), self.by_units
+        return map_units(lambda _, a: to(a, divided), tree, lambda a: to(a, whole))
+
+    def held(self, tree: Any) -> Any:
+        """The same with whole weights in torch's shapes, those of units on the host."""
+        return tree if self.units == 1 else map_units(stacked, tree, lambda a: a)
 
     def put_rows(self, tree: Any) -> Any:
         """The rows of this process, put on its devices as a part of the batch."""
@@ -109,7 +141,7 @@ class Devices:
         """Whole arrays of the devices as arrays of this process alone."""
         if self.mesh is None:
             return tree
-        return jax.tree.map(_taken, tree)
+        return jax.tree.map(_taken, self.held(tree))
 
     def tracing(self) -> AbstractContextManager[Any]:
         """Where a program of the run is called, so that it is traced for the mesh."""
@@ -153,10 +185,13 @@ class Devices:
 ONE = Devices()
 
 
-def read_devices(given: Sequence[Any] | None) -> Devices:
-    """The devices that the caller gave; with none, those of all processes, or one."""
+def read_devices(given: Sequence[Any] | None, units: int = 1) -> Devices:
+    """The devices that the caller gave; with none, those of all processes, or one.
+
+    Each `units` of them share the units of an LSTM.
+    """
     if given is None:
-        if jax.process_count() == 1:
+        if jax.process_count() == 1 and units == 1:
             return ONE
         given = jax.devices()
     devices = list(given) if isinstance(given, Sequence) else [given]
@@ -179,7 +214,23 @@ def read_devices(given: Sequence[Any] | None) -> Devices:
             "process with as many."
         )
     devices.sort(key=lambda device: (device.process_index, device.id))
-    return Devices(Mesh(np.array(devices), (AXIS,), axis_types=(AxisType.Auto,)))
+    _check_divisor(units, counts[0])
+    places = np.array(devices).reshape(-1, units)
+    return Devices(Mesh(places, (AXIS, UNITS), axis_types=(AxisType.Auto,) * 2))
+
+
+def _check_divisor(units: int, count: int) -> None:
+    if isinstance(units, bool) or not isinstance(units, int):
+        raise TypeError(
+            f"fit: unit_devices must be an int, not {type(units).__name__}: so many "
+            "devices share the units. Use 1 for whole weights on each device."
+        )
+    if units < 1 or count % units:
+        raise ValueError(
+            f"fit: unit_devices={units} must divide the {count} devices of a process: "
+            "each group of so many shares the units. Use 1 for whole weights on each "
+            "device."
+        )
 
 
 def _by_process(devices: Any) -> Counter[int]:

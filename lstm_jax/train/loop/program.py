@@ -129,9 +129,10 @@ def step_of(program: Program, devices: Devices = ONE) -> Any:
     """
     whole: Any = devices.sharding(None)
     rows = devices.sharding(1)
-    places = Moving(whole, whole, whole, rows, whole), whole
+    weights = whole if devices.units == 1 else None  # the step says where they lie
+    places = Moving(weights, weights, whole, rows, whole), whole  # type: ignore[arg-type]
     out: Any = {} if devices.mesh is None else {"out_shardings": places}
-    return jax.jit(partial(_step, program), donate_argnums=0, **out)
+    return jax.jit(partial(_step, program, devices), donate_argnums=0, **out)
 
 
 @lru_cache(maxsize=16)
@@ -146,6 +147,7 @@ def evaluation_of(
 
 def _step(
     program: Program,
+    devices: Devices,
     moving: Moving,
     frozen: dict[str, Array],
     key: Array,
@@ -164,6 +166,7 @@ def _step(
     update = optax.with_extra_args_support(program.optimizer).update
     updates, state = update(gradients, state, before, value=sums.mean())
     params: Any = optax.apply_updates(before, updates)
+    params, state = devices.kept_apart((params, state))
     told = sums, None if asked is None else asked.max()
     return Moving(params, state, others, carry, step + 1), told
 

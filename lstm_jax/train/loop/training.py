@@ -17,6 +17,7 @@ from lstm_jax.train.loop.progress import Reporter
 from lstm_jax.train.loop.signals import Signals
 from lstm_jax.train.loop.sources import Source
 from lstm_jax.train.loop.standing import Standing
+from lstm_jax.train.loop.units import check_units
 from lstm_jax.train.optimizers import rate_of
 from lstm_jax.train.saved import checkpoints
 from lstm_jax.train.saved.folder import Folder
@@ -81,7 +82,7 @@ class Training:
         self.reads, self.ends, self.model = reads, ends, model
         self._step_program = step_of(program, devices)
         self._evaluate_program = evaluation_of(program.network, program.loss, devices)
-        optimizer = jax.tree.map(jnp.array, program.optimizer.init(arrays.trained))
+        optimizer = self._initial(program.optimizer, arrays.trained)
         carry = self._zeros("data", reads.train)
         zero = jnp.zeros((), jnp.int32)
         moving = Moving(arrays.trained, optimizer, arrays.others, carry, zero)
@@ -113,6 +114,14 @@ class Training:
                 "bidirectional."
             )
         return jax.tree.map(jnp.copy, self.model.initial_state((source.width,)))
+
+    def _initial(self, optimizer: Any, trained: dict[str, Array]) -> Any:
+        """The optimizer's state; on the host where no device holds all of it."""
+        if self.devices.units == 1:
+            return jax.tree.map(jnp.array, optimizer.init(trained))
+        check_units({**trained, **self.frozen}, self.devices.units, optimizer)
+        with jax.default_device(jax.local_devices(backend="cpu")[0]):
+            return optimizer.init(jax.tree.map(np.asarray, trained))
 
     def _on_devices(self, moving: Moving) -> Moving:
         carry = self.devices.put_state(moving.carry)
@@ -303,18 +312,22 @@ class Training:
     def best(self) -> Any:
         """The model with the best weights so far."""
         now = self.moving.params, self.moving.others
+        now = self.devices.held(now)
         params, others = checkpoints.refill("the run", now, self.standing.arrays)
         frozen = self.devices.taken(self.frozen)
-        return self.network.merge({**params, **frozen}, others)
+        arrays = jax.tree.map(jnp.asarray, {**params, **frozen})
+        return self.network.merge(arrays, others)
 
     def _best_now(self) -> checkpoints.Named:
-        return checkpoints.flatten((self.moving.params, self.moving.others))
+        now = self.moving.params, self.moving.others
+        return checkpoints.flatten(self.devices.held(now))
 
     def _kept(self) -> dict[str, Any]:
         numbers = self.standing.numbers()
         best, frozen = self.standing.arrays, self.frozen
         carry = self._taken_carry()
         run = self.moving._replace(carry=carry)
+        run, frozen = self.devices.held((run, frozen))
         return {"run": run, "frozen": frozen, "best": best, "numbers": numbers}
 
     def _taken_carry(self) -> Any:

@@ -36,12 +36,15 @@ def taken(found: list[dict[str, Any]], step: int) -> list[int]:
     return [row for one in found for row in one["taken"][step]]
 
 
-@pytest.mark.parametrize(("count", "devices"), [(2, 1), (3, 1), (1, 2), (1, 4), (2, 2)])
+@pytest.mark.parametrize(
+    ("count", "devices", "units"),
+    [(2, 1, 1), (3, 1, 1), (1, 2, 1), (1, 4, 1), (2, 2, 1), (1, 4, 4), (2, 2, 2)],
+)
 def test_processes_and_devices_train_as_one_device(
-    tmp_path: Path, alone: dict[str, Any], count: int, devices: int
+    tmp_path: Path, alone: dict[str, Any], count: int, devices: int, units: int
 ) -> None:
     """Each process takes its own rows; after one another they are the same windows."""
-    found = together(tmp_path, count, devices)
+    found = together(tmp_path, count, devices, units=units)
     for one in found:
         assert_same(one, alone)
         assert one["params"] == found[0]["params"]
