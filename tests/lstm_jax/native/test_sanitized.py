@@ -1,8 +1,10 @@
 """The kernel under sanitizers, on threads that come late, in vectors of every width."""
 
+import os
 import platform
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -78,3 +80,42 @@ def test_every_width_of_vectors_writes_the_same_but_for_rounding(
     for found in written.values():
         assert len(found) > 1_000_000
         np.testing.assert_allclose(found, written["avx2"], rtol=1e-4, atol=1e-4)
+
+
+def copy_with_sanitizer(folder: Path) -> None:
+    """The package and the tests in a folder, the kernel compiled with a sanitizer."""
+    for name in ("lstm_jax", "tests"):
+        ignored = shutil.ignore_patterns("__pycache__", "kernel.so")
+        _ = shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    for name in ("conftest.py", "pyproject.toml"):
+        _ = shutil.copy(ROOT / name, folder)
+    kernel = folder / hatch_build.LIBRARY.relative_to(ROOT)
+    hatch_build.compile_kernel(kernel, SANITIZERS["address"].split())
+
+
+def test_calls_from_python_touch_no_memory_but_theirs(tmp_path: Path) -> None:
+    """The tests of the kernel, in a process whose memory is watched."""
+    copy_with_sanitizer(tmp_path)
+    names = ("libasan.so", "libubsan.so", "libstdc++.so.6")
+    paths = [
+        subprocess.check_output(["g++", f"-print-file-name={name}"], text=True).strip()
+        for name in names
+    ]
+    watched = {
+        "LD_PRELOAD": " ".join(paths),
+        # XLA has signal handlers of its own; Python keeps memory until its end.
+        "ASAN_OPTIONS": f"detect_leaks=0:handle_segv=0:log_path={tmp_path}/said",
+        "OMP_NUM_THREADS": "1",
+    }
+    command = [sys.executable, "-m", "pytest", "-n0", "-q", "-s", "-m", "not slow"]
+    command += ["-p", "no:cacheprovider", "tests/lstm_jax/native/test_native.py"]
+    done = subprocess.run(
+        command,
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | watched,
+    )
+    said = [path.read_text("utf-8") for path in tmp_path.glob("said*")]
+    assert (done.returncode, said) == (0, []), done.stdout[-4000:]
