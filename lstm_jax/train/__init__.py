@@ -11,6 +11,10 @@ from lstm_jax.train.losses import (
     pinball as pinball,
     squared_error as squared_error,
 )
+from lstm_jax.train.optimizers import (
+    clip_grad_norm as clip_grad_norm,
+    torch_optimizer as torch_optimizer,
+)
 from lstm_jax.train.predicting import model_for as model_for
 from lstm_jax.train.run import Run as Run, load as load, section_of as section_of
 from lstm_jax.train.scores import Scores as Scores, score as score

@@ -1,10 +1,12 @@
-"""The optimizer where none is given, clipping, and which parameters are trained."""
+"""Optimizers: the one where none is given, and torch's; which weights are trained."""
 
+import math
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 
 Schedule = Callable[[Any], Any]
@@ -57,3 +59,151 @@ def trained_names(
             "None for all."
         )
     return tuple(name for name in names if name.startswith(prefixes))
+
+
+def torch_optimizer(
+    name: str,
+    rate: float | Schedule,
+    *,
+    momentum: float = 0.0,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+    weight_decay: float | None = None,
+    clip: float | None = None,
+) -> optax.GradientTransformation:
+    r"""An optimizer of `torch.optim`, as a transformation of optax.
+
+    "sgd" and "adam" add the decay to the gradient, $g + \lambda \theta$; "adamw" takes
+    it from the parameter, $\theta - \eta \lambda \theta$. With the moments $m_t$ and
+    $v_t$ of the gradients, step $t$ of Adam gives
+
+    $$
+    \theta - \frac{\eta}{1 - \beta_1^t}
+    \frac{m_t}{\sqrt{v_t / (1 - \beta_2^t)} + \epsilon}
+    $$
+
+    Args:
+        name: "sgd", "adam" or "adamw".
+        rate: $\eta$, torch's `lr`, or a schedule of optax.
+        momentum: Of "sgd", without dampening.
+        b1: $\beta_1$ of "adam" and "adamw".
+        b2: $\beta_2$, likewise.
+        eps: $\epsilon$, likewise.
+        weight_decay: $\lambda$; None means torch's default: 0.01 of "adamw", else 0.
+        clip: The largest global norm of the gradients, see `clip_grad_norm`; None means
+            any.
+
+    Returns:
+        A transformation for `fit(..., optimizer=..., clip=None)`, or any loop.
+
+    Raises:
+        ValueError: If the name is unknown, or a number is out of range.
+
+    Example:
+        >>> adam = torch_optimizer("adam", 0.1)
+        >>> state = adam.init(jnp.array([1.0]))
+        >>> updates, state = adam.update(jnp.array([3.0]), state)
+        >>> round(float(updates[0]), 6)  # the first step of Adam is the rate long
+        -0.1
+
+    References:
+        `torch.optim.SGD`, `Adam` and `AdamW` of torch 2. `optax.adamw` has another
+        default decay, 1e-4. In float32 `optax.adam` rounds $1 - \beta_2^t$ after it has
+        cancelled, by up to 3e-5 of it; here it is computed without a cancellation.
+    """
+    given = {"momentum": momentum, "b1": b1, "b2": b2}
+    for option, value in given.items():
+        _check_below("torch_optimizer", option, value, 1.0)
+    usual = 0.01 if name == "adamw" else 0.0
+    decay = usual if weight_decay is None else weight_decay
+    _check_below("torch_optimizer", "weight_decay", decay)
+    added = [optax.add_decayed_weights(decay)] if decay else []
+    scaled = _scale_by_adam(b1, b2, eps)
+    chains = {
+        "sgd": [*added, *([optax.trace(momentum)] if momentum else [])],
+        "adam": [*added, scaled],
+        "adamw": [scaled, *added],
+    }
+    if name not in chains:
+        raise ValueError(
+            f"torch_optimizer: {name=} must be one of sgd, adam, adamw: no other is "
+            "written here. Use name='adam', or an optimizer of optax."
+        )
+    clips = [] if clip is None else [clip_grad_norm(clip)]
+    return optax.chain(*clips, *chains[name], optax.scale_by_learning_rate(rate))
+
+
+def clip_grad_norm(max_norm: float, eps: float = 1e-6) -> optax.GradientTransformation:
+    r"""`torch.nn.utils.clip_grad_norm_`, as a transformation of optax.
+
+    With the norm $n$ of all gradients together, each is multiplied by
+    $\min(1, c / (n + \epsilon))$.
+
+    Args:
+        max_norm: $c$, the largest norm.
+        eps: $\epsilon$, which torch adds to the norm.
+
+    Raises:
+        ValueError: If a number is below 0.
+
+    Example:
+        >>> clip = clip_grad_norm(1.0)
+        >>> grads = jnp.array([30.0, 40.0])
+        >>> clipped, _ = clip.update(grads, clip.init(grads))
+        >>> [round(float(g), 5) for g in clipped]
+        [0.6, 0.8]
+
+    References:
+        `optax.clip_by_global_norm` adds nothing to the norm: a difference of 1e-6 of
+        each gradient that is clipped.
+    """
+    _check_below("clip_grad_norm", "max_norm", max_norm)
+    _check_below("clip_grad_norm", "eps", eps)
+
+    def update(grads: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        del params
+        factor = jnp.minimum(1, max_norm / (optax.tree.norm(grads) + eps))
+        return jax.tree.map(lambda g: g * factor.astype(g.dtype), grads), state
+
+    return optax.GradientTransformation(lambda _: optax.EmptyState(), update)
+
+
+def _scale_by_adam(b1: float, b2: float, eps: float) -> optax.GradientTransformation:
+    """`optax.scale_by_adam`, whose bias corrections do not cancel in float32."""
+
+    def init(params: Any) -> optax.ScaleByAdamState:
+        zeros = optax.tree.zeros_like
+        return optax.ScaleByAdamState(
+            jnp.zeros([], jnp.int32), zeros(params), zeros(params)
+        )
+
+    def update(grads: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        del params
+        count = optax.safe_increment(state.count)
+        mu = optax.tree.update_moment(grads, state.mu, b1, 1)
+        nu = optax.tree.update_moment_per_elem_norm(grads, state.nu, b2, 2)
+        first, second = _correction(b1, count), jnp.sqrt(_correction(b2, count))
+
+        def scaled(m: Any, v: Any) -> Any:
+            divisor = jnp.sqrt(v) / second.astype(v.dtype) + eps
+            return m / first.astype(m.dtype) / divisor
+
+        return jax.tree.map(scaled, mu, nu), optax.ScaleByAdamState(count, mu, nu)
+
+    return optax.GradientTransformation(init, update)
+
+
+def _correction(decay: float, count: Any) -> Any:
+    """`1 - decay**count`; the logarithm is taken in Python's float64."""
+    if decay == 0:
+        return jnp.ones([])
+    return -jnp.expm1(count * math.log(decay))
+
+
+def _check_below(where: str, name: str, value: float, end: float = math.inf) -> None:
+    if not 0 <= value < end:
+        below = "" if end == math.inf else f", and below {end:g}"
+        raise ValueError(
+            f"{where}: {name}={value!r} must be 0 or more{below}. Use {name}=0."
+        )

@@ -1,0 +1,136 @@
+"""`torch_optimizer` and `clip_grad_norm`: torch's own updates, and what is refused."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from lstm_jax.train import clip_grad_norm, torch_optimizer
+
+SHAPES = {"weight": (4, 3), "bias": (4,)}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "sgd": {"momentum": 0.9, "weight_decay": 0.1},
+    "adam": {"b1": 0.8, "b2": 0.95, "eps": 1e-6, "weight_decay": 0.1},
+    "adamw": {},
+}
+
+
+def drawn(seed: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return {name: rng.standard_normal(shape) for name, shape in SHAPES.items()}
+
+
+def of_torch(torch: Any, name: str, steps: int) -> dict[str, np.ndarray]:
+    """Parameters after steps of torch's optimizer, their gradients clipped at 1."""
+    params = {n: torch.nn.Parameter(torch.tensor(a)) for n, a in drawn(0).items()}
+    given = dict(OPTIONS[name])
+    if "b1" in given:
+        given["betas"] = given.pop("b1"), given.pop("b2")
+    kinds = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
+    optimizer = getattr(torch.optim, kinds[name])(params.values(), lr=0.1, **given)
+    for step in range(steps):
+        for n, gradient in drawn(step + 1).items():
+            params[n].grad = torch.tensor(gradient)
+        _ = torch.nn.utils.clip_grad_norm_(params.values(), 1.0)
+        _ = optimizer.step()
+    return {n: p.detach().numpy() for n, p in params.items()}
+
+
+def of_optax(optimizer: Any, steps: int, dtype: str = "float64") -> dict[str, Any]:
+    params: Any = {n: jnp.asarray(a, dtype) for n, a in drawn(0).items()}
+    state = optimizer.init(params)
+    for step in range(steps):
+        grads = {n: jnp.asarray(a, dtype) for n, a in drawn(step + 1).items()}
+        updates, state = optimizer.update(grads, state, params)
+        params = optax.apply_updates(params, updates)
+    return params
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("name", OPTIONS)
+def test_parameters_are_torchs(name: str, torch: Any) -> None:
+    optimizer = torch_optimizer(name, 0.1, clip=1.0, **OPTIONS[name])
+    found, right = of_optax(optimizer, 20), of_torch(torch, name, 20)
+    for key, array in right.items():
+        np.testing.assert_allclose(found[key], array, rtol=1e-13, atol=1e-14)
+
+
+@pytest.mark.usefixtures("float64")
+def test_optaxs_clip_is_not_torchs(torch: Any) -> None:
+    """The control: what divides by the norm alone is seen."""
+    clip = optax.clip_by_global_norm(1.0)
+    chain = optax.chain(clip, torch_optimizer("adamw", 0.1))
+    found, right = of_optax(chain, 20), of_torch(torch, "adamw", 20)
+    far = max(np.abs(found[key] - right[key]).max() for key in right)
+    assert far > 1e-9
+
+
+def test_bias_corrections_do_not_cancel_in_float32() -> None:
+    """Step by step, beside Python's float64; optax's own are 100 roundings away."""
+    b2, ones = 0.999, {"a": jnp.ones(())}
+    for optimizer, least, most in (
+        (torch_optimizer("adam", 1.0, b1=0.0, b2=b2, eps=0.0), 0.0, 4e-7),
+        (optax.adam(1.0, b1=0.0, b2=b2, eps=0.0), 5e-6, 1e-4),
+    ):
+        state, second, far = optimizer.init(ones), 0.0, 0.0
+        for step in range(1, 6):
+            gradient = float(step)
+            updates, state = optimizer.update({"a": jnp.float32(gradient)}, state)
+            second = b2 * second + (1 - b2) * gradient**2
+            right = gradient / np.sqrt(second / (1 - b2**step))
+            far = max(far, abs(-float(updates["a"]) / right - 1))
+        assert least <= far < most
+
+
+def test_a_schedule_sets_the_rate_of_each_step() -> None:
+    optimizer = torch_optimizer("sgd", lambda count: 1.0 / (1 + count))
+    state = optimizer.init(jnp.zeros(1))
+    moves = []
+    for _ in range(3):
+        updates, state = optimizer.update(jnp.ones(1), state)
+        moves.append(round(float(updates[0]), 6))
+    assert moves == [-1.0, -0.5, -0.333333]
+
+
+def test_gradients_below_the_limit_stay_to_the_bit() -> None:
+    clip = clip_grad_norm(10.0)
+    grads = {n: jnp.asarray(a, jnp.float32) for n, a in drawn(3).items()}
+    kept, _ = clip.update(grads, clip.init(grads))
+    assert jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), kept, grads))
+    zeros = jax.tree.map(jnp.zeros_like, grads)
+    still, _ = clip.update(zeros, clip.init(zeros))
+    assert all(bool((a == 0).all()) for a in jax.tree.leaves(still))
+
+
+OTHER = (
+    "torch_optimizer: name='rmsprop' must be one of sgd, adam, adamw: no other is "
+    "written here. Use name='adam', or an optimizer of optax."
+)
+REFUSED = [
+    (
+        lambda: torch_optimizer("rmsprop", 0.1),
+        OTHER,
+    ),
+    (
+        lambda: torch_optimizer("adam", 0.1, b2=1.0),
+        "torch_optimizer: b2=1.0 must be 0 or more, and below 1. Use b2=0.",
+    ),
+    (
+        lambda: torch_optimizer("adam", 0.1, weight_decay=-1.0),
+        "torch_optimizer: weight_decay=-1.0 must be 0 or more. Use weight_decay=0.",
+    ),
+    (
+        lambda: torch_optimizer("adam", 0.1, clip=-2.0),
+        "clip_grad_norm: max_norm=-2.0 must be 0 or more. Use max_norm=0.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("call", "sentence"), REFUSED)
+def test_what_is_refused(call: Any, sentence: str) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        _ = call()
+    assert str(caught.value) == sentence
