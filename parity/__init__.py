@@ -20,6 +20,8 @@ from parity.frameworks.kinds.mlx import from_mlx as from_mlx, to_mlx as to_mlx
 from parity.frameworks.kinds.torch import from_torch as from_torch, to_torch as to_torch
 from parity.frameworks.losses import losses as losses
 from parity.report.report import Report as Report, Row as Row
+from parity.training.check import check_training as check_training
+from parity.training.report import TrainingReport as TrainingReport
 from parity.verify.compare import check_case as check_case
 from parity.verify.given import DTYPES as DTYPES
 from parity.verify.reduced import reduce_failure as reduce_failure

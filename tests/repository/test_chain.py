@@ -33,7 +33,7 @@ FLOORS = {
         ("__main__",),
         ("cli",),
         ("bench",),
-        ("verify",),
+        ("verify", "training"),
         ("convert",),
         ("frameworks", "report", "files"),
         ("names",),

@@ -80,7 +80,7 @@ def test_parity_imports_what_is_declared() -> None:
     known = declared().union(*map(declared, extras), *COME_WITH.values())
     assert imported("parity", only_on_top=False) <= known
     frameworks = set[str]().union(*map(declared, FRAMEWORKS))
-    frameworks |= COME_WITH["onnx"]
+    frameworks |= COME_WITH["onnx"] | {"optax"}
     assert imported("parity", only_on_top=True) <= declared() | frameworks
 
 

@@ -33,10 +33,13 @@ MAY_IMPORT = {
     "parity.judge.oracle": STANDARD | {"numpy"},
     "parity.frameworks.twin": NEEDED | {"parity", "torch"},
     "parity.bench.peers.torch": NEEDED | {"parity", "torch"},
+    "parity.training.sides.torch": NEEDED | {"parity", "torch"},
+    "parity.training.sides.chains": NEEDED | {"optax", "parity"},
     "parity.bench.peers.onnxruntime": NEEDED | {"parity", "onnxruntime"},
 }
 # What is imported inside functions alone, since it needs a library that may be missing.
 LATE = ("parity.frameworks.twin.", "parity.bench.peers.torch.")
+LATE += ("parity.training.sides.torch.", "parity.training.sides.chains.")
 DOTTED = re.compile(r"[\w.]+")
 RUNS_CODE = {"torch.jit.load", "torch.load", "torch.hub.load", "marshal.loads"}
 RUNS_CODE |= {"pickle.load", "pickle.loads", "pickle.Unpickler", "numpy.load"}

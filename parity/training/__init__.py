@@ -1,0 +1,1 @@
+"""That training is torch's: the same model, batches and optimizer, step by step."""

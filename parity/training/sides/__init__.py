@@ -1,0 +1,1 @@
+"""Who trains: torch, JAX with optax, and the equations in NumPy."""
