@@ -8,7 +8,7 @@ import numpy as np
 from lstm_jax import LSTMModel
 from parity.judge.tensors import Array
 from parity.machine import need_torch
-from parity.training.diagnose import advice, near_epsilon
+from parity.training.diagnose import Parted, advice, near_epsilon
 from parity.training.judged import budget_of, distances, parting_of
 from parity.training.recipe import Recipe, torch_recipe
 from parity.training.report import TrainingReport
@@ -192,7 +192,7 @@ def compare(
     budget = budget_of(dtype, torch_far)
     parting, mistakes, said = parting_of(far, budget), [], []
     if parting is not None:
-        mistakes, said = advice(work, recipe, dtype, run, far, budget)
+        mistakes, said = advice(Parted(work, recipe, dtype, run, far, budget))
     return TrainingReport(
         title=title,
         dtype=dtype,

@@ -1,11 +1,12 @@
 """Why a training parts from torch's: the known mistakes that reproduce it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
-from parity.training.judged import Budget, Distances, Parting
-from parity.training.mistakes import MISTAKES, Mistake
+from parity.training.judged import Budget, Distances
+from parity.training.mistakes import MISTAKES, Mistake, pairs
 from parity.training.recipe import Recipe
 from parity.training.sides import equations
 from parity.training.work import Moment, Run, Work
@@ -14,6 +15,7 @@ from parity.training.work import Moment, Run, Work
 # CLEARER times nearer to it than torch is. This decides nothing about what passes.
 SLACK, CLEARER = 5.0, 10.0
 _TINY = 1e-300  # in place of zero
+_SAME = 1e-13  # two trainings that are so near are the same
 _BEFORE = (
     "The losses differ before the first update: the model, the batches or the loss are "
     "other ones. Use parity.check for the model."
@@ -40,12 +42,11 @@ def near_epsilon(work: Work, recipe: Recipe, dtype: str) -> bool:
     return bool(((sizes > 0) & (sizes < SMALLEST)).any())
 
 
-def advice(
-    work: Work, recipe: Recipe, dtype: str, run: Run, far: Distances, budget: Budget
-) -> tuple[list[str], list[str]]:
-    """The names of the mistakes that reproduce a run, and sentences for a reader.
+@dataclass(frozen=True)
+class Parted:
+    """A training that parts from torch's.
 
-    Args:
+    Attributes:
         work: The model and its batches.
         recipe: The right recipe.
         dtype: Of the run.
@@ -53,23 +54,42 @@ def advice(
         far: How far it is from torch's in float64.
         budget: How far it might be.
     """
-    worst = max(far.loss.max(), far.worst.max())
-    found: list[tuple[float, Mistake]] = []
-    for mistake in MISTAKES:
-        if mistake.applies(recipe, dtype):
-            moments = equations.train(work, mistake.changed(recipe), dtype)
-            error = _reproduces(moments, run, budget)
-            if error * CLEARER < worst:
-                found.append((error, mistake))
-    if found:
-        nearest = min(error for error, _ in found)
-        near = [m for error, m in found if error <= CLEARER * max(nearest, 1e-12)]
-        return [m.name for m in near], [_said(near)]
-    if near_epsilon(work, recipe, dtype):
-        return [], [_NEAR]
-    if far.loss[0] > budget.loss:
+
+    work: Work
+    recipe: Recipe
+    dtype: str
+    run: Run
+    far: Distances
+    budget: Budget
+
+
+def advice(parted: Parted) -> tuple[list[str], list[str]]:
+    """The names of the mistakes that reproduce a training, and what to say of it."""
+    recipe, dtype = parted.recipe, parted.dtype
+    able = (mistake for mistake in MISTAKES if mistake.applies(recipe, dtype))
+    for tried in (able, pairs(recipe, dtype)):
+        near = _nearest(parted, tried)
+        if near:
+            return [mistake.name for mistake in near], [_said(near)]
+    if parted.far.loss[0] > parted.budget.loss:
         return [], [_BEFORE]
-    return [], [f"None of the {len(MISTAKES)} known mistakes reproduces it."]
+    if near_epsilon(parted.work, recipe, dtype):
+        return [], [_NEAR]
+    return [], [f"None of the {len(MISTAKES)} known mistakes, nor two, reproduce it."]
+
+
+def _nearest(parted: Parted, mistakes: Iterable[Mistake]) -> list[Mistake]:
+    """Those whose numbers are nearest to the run's, if they are near enough."""
+    most = max(parted.far.loss.max(), parted.far.worst.max()) / CLEARER
+    found: list[tuple[float, Mistake]] = []
+    for mistake in mistakes:
+        changed = mistake.changed(parted.recipe)
+        moments = equations.train(parted.work, changed, parted.dtype)
+        error = _reproduces(moments, parted.run, parted.budget)
+        if error < most:
+            found.append((error, mistake))
+    nearest = min((error for error, _ in found), default=0.0)
+    return [m for error, m in found if error <= CLEARER * max(nearest, _SAME)]
 
 
 def _said(near: list[Mistake]) -> str:
@@ -95,12 +115,3 @@ def _reproduces(moments: Iterator[Moment], run: Run, budget: Budget) -> float:
             return np.inf
         worst = max(worst, loss, weights)
     return worst
-
-
-def place(parting: Parting) -> str:
-    """The first step at which they part, and the parameter that is furthest off."""
-    before = f", the loss {parting.loss:.1e}" if parting.of_loss else ""
-    return (
-        f"They part at step {parting.step}: after it {parting.tensor} is furthest off, "
-        f"by {parting.distance:.1e} (budget {parting.budget:.1e}){before}."
-    )

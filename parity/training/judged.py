@@ -66,6 +66,14 @@ class Parting:
     loss: float
     budget: float
 
+    def sentence(self) -> str:
+        """The step, and the parameter that is furthest off after it."""
+        before = f", the loss {self.loss:.1e}" if self.of_loss else ""
+        return (
+            f"They part at step {self.step}: after it {self.tensor} is furthest off, "
+            f"by {self.distance:.1e} (budget {self.budget:.1e}){before}."
+        )
+
 
 def distances(run: Run, exact: Run) -> Distances:
     """How far a run is from torch's in float64."""

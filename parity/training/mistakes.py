@@ -5,8 +5,9 @@ To add a mistake, add a row; where it needs a new field of `Recipe`, both
 `sides/chains.py` and `sides/equations.py` must know it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 from parity.training.recipe import Recipe
@@ -203,6 +204,18 @@ MISTAKES = (
         dtype="float32",
     ),
 )
+
+
+def pairs(recipe: Recipe, dtype: str) -> Iterator[Mistake]:
+    """Two mistakes at once, where they change different fields of a recipe."""
+    able = [mistake for mistake in MISTAKES if mistake.applies(recipe, dtype)]
+    for one, other in combinations(able, 2):
+        if not one.change.keys() & other.change.keys():
+            yield Mistake(
+                name=f"{one.name} and {other.name}",
+                says=f"{one.says} And: {other.says}",
+                change=one.change | other.change,
+            )
 
 
 def named(name: str) -> Mistake:

@@ -54,14 +54,23 @@ class Recipe:
     loss: float = 1.0
 
     @property
+    def torchs(self) -> "Recipe":
+        """The recipe of torch with these options."""
+        return torch_recipe(
+            self.optimizer,
+            self.rate,
+            momentum=self.momentum,
+            b1=self.b1,
+            b2=self.b2,
+            eps=self.eps,
+            weight_decay=self.weight_decay,
+            clip=self.clip,
+        )
+
+    @property
     def adaptive(self) -> bool:
         """Whether it divides by the second moment."""
         return self.optimizer != "sgd"
-
-    @property
-    def clips(self) -> bool:
-        """Whether something is clipped."""
-        return self.clip is not None and self.clipping != "none"
 
     def text(self) -> str:
         """The options that are not zero, for a reader: `adam, rate 0.01, clip 1`."""

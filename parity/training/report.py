@@ -8,7 +8,6 @@ import numpy as np
 
 from lstm_jax.terminal import jsonable
 from parity.report.rows import FAIL, OK
-from parity.training.diagnose import place
 from parity.training.judged import Budget, Distances, Parting
 from parity.training.recipe import Recipe
 from parity.training.work import Run
@@ -99,7 +98,7 @@ class TrainingReport:
         if self.parting is None:
             far = f"the furthest weight is {self.far.worst.max():.1e} off"
             return [f"ok: all {self.steps} steps are torch's; {far}."]
-        return [f"FAIL: {place(self.parting)}", *self.advice]
+        return [f"FAIL: {self.parting.sentence()}", *self.advice]
 
     def __str__(self) -> str:
         return "\n".join([self.title, self.recipe.text(), *self.messages()])

@@ -1,6 +1,6 @@
 """What both sides train: a model with its first weights, and the batches in order."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -108,9 +108,6 @@ class Run(NamedTuple):
     losses: Array
     norms: Array
     weights: dict[str, Array]
-
-
-Tell = Callable[[float], None]
 
 
 def run_of(moments: list[Moment]) -> Run:

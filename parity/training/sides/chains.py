@@ -1,5 +1,6 @@
 """A recipe as a transformation of optax. Imported inside functions, needs optax."""
 
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -12,6 +13,8 @@ from parity.training.recipe import Recipe
 
 def chain_of(recipe: Recipe, steps: int) -> Any:
     """The transformation that someone would write, rightly or wrongly."""
+    if replace(recipe, biases=2, loss=1.0) == recipe.torchs:
+        return _right(recipe)
     decay, clips = _decay(recipe), _clips(recipe)
     first, after = recipe.decay == "first", recipe.clipping == "after"
     coupled, decoupled = recipe.decay == "coupled", recipe.decay == "decoupled"
@@ -25,6 +28,20 @@ def chain_of(recipe: Recipe, steps: int) -> Any:
         optax.scale_by_learning_rate(_rate(recipe, steps)),
     ]
     return optax.chain(*parts)
+
+
+def _right(recipe: Recipe) -> Any:
+    """Torch's optimizer."""
+    own: dict[str, Any] = {"momentum": recipe.momentum}
+    if recipe.adaptive:
+        own = {"b1": recipe.b1, "b2": recipe.b2, "eps": recipe.eps}
+    return train.torch_optimizer(
+        recipe.optimizer,
+        recipe.rate,
+        weight_decay=recipe.weight_decay,
+        clip=recipe.clip,
+        **own,
+    )
 
 
 def _decay(recipe: Recipe) -> Any:
