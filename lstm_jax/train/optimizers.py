@@ -1,6 +1,5 @@
 """Optimizers: the one where none is given, and torch's; which weights are trained."""
 
-import math
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
@@ -109,8 +108,8 @@ def torch_optimizer(
 
     References:
         `torch.optim.SGD`, `Adam` and `AdamW` of torch 2. `optax.adamw` has another
-        default decay, 1e-4. In float32 `optax.adam` rounds $1 - \beta_2^t$ after it has
-        cancelled, by up to 3e-5 of it; here it is computed without a cancellation.
+        default decay, 1e-4. In float32 `optax.adam` computes $1 - \beta_2^t$ from the
+        rounded power, with up to 3e-5 of it lost; here it is right to a rounding.
     """
     given = {"momentum": momentum, "b1": b1, "b2": b2}
     for option, value in given.items():
@@ -170,7 +169,10 @@ def clip_grad_norm(max_norm: float, eps: float = 1e-6) -> optax.GradientTransfor
 
 
 def _scale_by_adam(b1: float, b2: float, eps: float) -> optax.GradientTransformation:
-    """`optax.scale_by_adam`, whose bias corrections do not cancel in float32."""
+    """`optax.scale_by_adam`, but for two roundings of float32 that do not average out.
+
+    The rounded b1 and 1 - b1 do not add up to 1, and the bias corrections cancel.
+    """
 
     def init(params: Any) -> optax.ScaleByAdamState:
         zeros = optax.tree.zeros_like
@@ -181,7 +183,7 @@ def _scale_by_adam(b1: float, b2: float, eps: float) -> optax.GradientTransforma
     def update(grads: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         del params
         count = optax.safe_increment(state.count)
-        mu = optax.tree.update_moment(grads, state.mu, b1, 1)
+        mu = _moved(state.mu, grads, 1 - b1)
         nu = optax.tree.update_moment_per_elem_norm(grads, state.nu, b2, 2)
         first, second = _correction(b1, count), jnp.sqrt(_correction(b2, count))
 
@@ -194,16 +196,29 @@ def _scale_by_adam(b1: float, b2: float, eps: float) -> optax.GradientTransforma
     return optax.GradientTransformation(init, update)
 
 
+def _moved(before: Any, to: Any, share: float) -> Any:
+    """A share of the way, as `torch.lerp`: both shares together are 1, to the bit."""
+    way = jax.tree.map(jnp.subtract, to, before)
+    if share < 0.5:
+        return jax.tree.map(lambda a, d: a + share * d, before, way)
+    return jax.tree.map(lambda a, d: a - (1 - share) * d, to, way)
+
+
 def _correction(decay: float, count: Any) -> Any:
-    """`1 - decay**count`; the logarithm is taken in Python's float64."""
-    if decay == 0:
-        return jnp.ones([])
-    return -jnp.expm1(count * math.log(decay))
+    """`1 - decay**count`, by the binary digits of the count: nothing cancels."""
+    found = jnp.zeros([])
+    for digit in range(31):
+        power = decay ** (2**digit)  # in Python's float64
+        longer = found + (1 - power) * (1 - found)
+        found = jnp.where((count >> digit) & 1, longer, found)
+    return found
 
 
-def _check_below(where: str, name: str, value: float, end: float = math.inf) -> None:
+def _check_below(
+    where: str, name: str, value: float, end: float = float("inf")
+) -> None:
     if not 0 <= value < end:
-        below = "" if end == math.inf else f", and below {end:g}"
+        below = "" if end == float("inf") else f", and below {end:g}"
         raise ValueError(
             f"{where}: {name}={value!r} must be 0 or more{below}. Use {name}=0."
         )

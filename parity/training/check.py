@@ -71,8 +71,8 @@ def check_training(
 
     Raises:
         ModuleNotFoundError: If torch, or the extra `train`, is not installed.
-        ValueError: If an option is unknown or out of range, or the model has another
-            head, or none of its weights is float32.
+        ValueError: If an option is unknown or out of range, the model has another head,
+            or a loop gives other steps or parameters.
         TypeError: If `model` or `run` is of another kind.
 
     Example:
@@ -82,7 +82,6 @@ def check_training(
         >>> report.ok, report.mistakes  # torch divides by the norm + 1e-6
         (False, ["optax's clip"])
     """
-    need_torch("check_training", "it trains beside JAX")
     betas = {"momentum": momentum, "b1": b1, "b2": b2, "eps": eps, "clip": clip}
     recipe = torch_recipe(optimizer, rate, weight_decay=weight_decay, **betas)
     check_options(dtype, steps)
@@ -93,6 +92,7 @@ def check_training(
             f"{type(run).__name__}: it trains the model. Use "
             "run=lstm_jax.train.torch_optimizer('adam', 0.01)."
         )
+    need_torch("check_training", "it trains beside JAX")
     if isinstance(model, str):
         work = conditioned(model, recipe, dtype, steps, seed)
     else:

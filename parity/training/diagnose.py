@@ -24,7 +24,7 @@ _NEAR = (
     "A gradient of the first step is so near Adam's epsilon that rounding decides the "
     "step, in torch as well. Use float64, or another seed."
 )
-SMALLEST = 3e-7  # 30 times torch's epsilon
+SMALLEST = 1e-7  # 10 times torch's epsilon
 
 
 def near_epsilon(work: Work, recipe: Recipe, dtype: str) -> bool:
@@ -80,11 +80,14 @@ def advice(parted: Parted) -> tuple[list[str], list[str]]:
 
 def _nearest(parted: Parted, mistakes: Iterable[Mistake]) -> list[Mistake]:
     """Those whose numbers are nearest to the run's, if they are near enough."""
+    from parity.training.sides.torch import Trained
+
+    trained = Trained(parted.work, "float64")
     most = max(parted.far.loss.max(), parted.far.worst.max()) / CLEARER
     found: list[tuple[float, Mistake]] = []
     for mistake in mistakes:
         changed = mistake.changed(parted.recipe)
-        moments = equations.train(parted.work, changed, parted.dtype)
+        moments = equations.train(trained, changed, parted.dtype)
         error = _reproduces(moments, parted.run, parted.budget)
         if error < most:
             found.append((error, mistake))

@@ -99,6 +99,13 @@ MISTAKES = (
         when=_clips,
     ),
     Mistake(
+        name="clipping updates",
+        says="The clip stands after the optimizer and limits its updates: torch clips "
+        "the gradients. Put the clip first in optax.chain.",
+        change={"clipping": "updates", "clip_eps": 0.0},
+        when=_clips,
+    ),
+    Mistake(
         name="clipping each",
         says="Each gradient is clipped by a norm of its own: torch takes the norm of "
         "all together.",

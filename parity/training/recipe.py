@@ -18,8 +18,8 @@ class Recipe:
         weight_decay: Coupled for "sgd" and "adam", decoupled for "adamw".
         clip: The largest global norm of the gradients; None means any.
         clipping: What is clipped: "norm", the gradients by their norm; "after", what
-            the momentum or Adam makes of them; "each", each gradient by its own norm;
-            "value", each number; "none", nothing.
+            the momentum or Adam makes of them; "updates", that by the rate; "each",
+            each gradient by its own norm; "value", each number; "none", nothing.
         clip_eps: What is added to the norm.
         decay: "coupled" or "decoupled"; "first", coupled before the gradients are
             clipped; "none", no decay.

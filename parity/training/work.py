@@ -66,7 +66,8 @@ class Work:
                 for layer in range(1, self.spec.num_layers)
             ]
             kept = [jax.random.bernoulli(key, 1 - self.dropout, shape) for key in keys]
-        return [np.moveaxis(np.asarray(one), 0, 1) / (1 - self.dropout) for one in kept]
+        scale = 1 - self.dropout or 1.0  # nothing is kept at a rate of 1
+        return [np.moveaxis(np.asarray(one), 0, 1) / scale for one in kept]
 
 
 def draw(model: LSTMModel, steps: int, seed: int) -> Work:
@@ -80,7 +81,7 @@ def draw(model: LSTMModel, steps: int, seed: int) -> Work:
     recent, earlier = np.tanh(xs[:, -4:, 0].sum(1)), xs[:, -6, -1]
     mixed = rng.standard_normal((2, model.output_size))
     ys = np.stack([recent, earlier], 1) @ mixed
-    ys = ys + 0.1 * rng.standard_normal(ys.shape)
+    ys = ys + 0.3 * rng.standard_normal(ys.shape)
     epochs = -(-steps * BATCH // ROWS)
     order = np.concatenate([rng.permutation(ROWS) for _ in range(epochs)])
     rows = order[: steps * BATCH].reshape(steps, BATCH)

@@ -24,6 +24,7 @@ TEXT = README.read_text(encoding="utf-8")
 DOCS = README.parent / "docs"
 NAMES = ("recurrent_rl", "sequences", "streaming", "keras", "formats")
 NAMES += ("derivatives", "training", "scale", "finetuning", "index", "your_checkpoint")
+NAMES += ("training_parity",)
 SHORT = ("index", "scale")
 PAGES = [README, *(DOCS / f"{name}.md" for name in NAMES)]
 PROOF = (DOCS / "proof.md").read_text(encoding="utf-8")

@@ -110,6 +110,8 @@ calls = {
     "check": lambda: parity.check(params).to_html(),
     "check_case": lambda: parity.check_case(case),
     "check_against": lambda: parity.check_against(os.environ["GOLDEN"]),
+    "check_training": lambda: parity.check_training(steps=1),
+    "check_training of a typo": lambda: parity.check_training("deep"),
     "reduce_failure": lambda: parity.reduce_failure(params, run=wrong, steps=1),
 }
 for name, call in calls.items():
@@ -121,6 +123,8 @@ command("convert", "a.safetensors", "b.pt")
 command("convert", "a.safetensors", "c.pt", "--to", "safetensors")
 command("check", "a.safetensors", "--dtype", "float32", "--html", "a.html")
 command("check", "--random", "1", "--seed", "3")
+command("train", "--steps", "1")
+command("train", "--list")
 command("bench", "--list")
 command("bench", "--device", "gpu")
 found["rate"] = __import__("parity.bench.rate").bench.rate.product_rate(
@@ -133,7 +137,7 @@ print(json.dumps(found))
 """
 # Public names that are no functions, or that only hold what others give.
 PLAIN = {"LSTMSpec", "LSTMState", "LayerParams", "ParamKey", "Trace"}
-PLAIN |= {"Found", "Report", "ResetCheck", "Rollout", "Row"}
+PLAIN |= {"Found", "Report", "ResetCheck", "Rollout", "Row", "TrainingReport"}
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +164,7 @@ def found(tmp_path_factory: Any) -> dict[str, Any]:
 # What some functions need beside torch, and its name at pip.
 LIBRARIES = {"to_equinox": "equinox", "to_mlx": "'lstm-jax[mlx]'"}
 NEEDED = f"to_torch: torch must be installed: what it returns is torch's. {INSTALL}"
+BESIDE = f"torch must be installed: it trains beside JAX. {INSTALL}"
 
 
 def test_every_public_function_works_or_says_what_to_install(
@@ -178,7 +183,10 @@ def test_every_public_function_works_or_says_what_to_install(
         if importlib.util.find_spec(library) is None:
             said = f"{name}: {library} is not installed: pip install {package}"
             assert refused.pop(name) == f"ModuleNotFoundError: {said}"
-    assert refused == {"to_torch": f"ModuleNotFoundError: {NEEDED}"}
+    assert refused == {
+        "to_torch": f"ModuleNotFoundError: {NEEDED}",
+        "check_training": f"ModuleNotFoundError: check_training: {BESIDE}",
+    }
     assert found["to_torch of a mapping"] == f"ModuleNotFoundError: {NEEDED}"
 
 
@@ -198,9 +206,15 @@ def test_a_wrong_source_is_refused_before_torch_is_asked_for(
     )
 
 
+def test_a_typo_is_refused_before_torch_is_asked_for(found: dict[str, Any]) -> None:
+    assert found["check_training of a typo"].startswith(
+        "ValueError: check_training: model='deep' must be one of plain, "
+    )
+
+
 def test_every_command_works_or_says_what_to_install(found: dict[str, Any]) -> None:
     codes = {name: said[0] for name, said in found.items() if isinstance(said, list)}
-    refused = {"convert a.safetensors b.pt", "bench --device gpu"}
+    refused = {"convert a.safetensors b.pt", "bench --device gpu", "train --steps 1"}
     assert {name for name, code in codes.items() if code} == refused
     code, out, err = found["convert a.safetensors b.pt"]
     assert (code, out) == (2, "")

@@ -16,16 +16,18 @@ def chain_of(recipe: Recipe, steps: int) -> Any:
     if replace(recipe, biases=2, loss=1.0) == recipe.torchs:
         return _right(recipe)
     decay, clips = _decay(recipe), _clips(recipe)
-    first, after = recipe.decay == "first", recipe.clipping == "after"
+    first = recipe.decay == "first"
+    after, last = recipe.clipping == "after", recipe.clipping == "updates"
     coupled, decoupled = recipe.decay == "coupled", recipe.decay == "decoupled"
     parts = [
         *[decay] * first,
-        *clips * (not after),
+        *clips * (not (after or last)),
         *[decay] * coupled,
         *(_adam(recipe) if recipe.adaptive else _momentum(recipe)),
         *clips * after,
         *[decay] * decoupled,
         optax.scale_by_learning_rate(_rate(recipe, steps)),
+        *clips * last,
     ]
     return optax.chain(*parts)
 

@@ -7,23 +7,31 @@ is computed here.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from parity.judge.tensors import Array
 from parity.training.recipe import Recipe
 from parity.training.sides.biases import merged, separate
-from parity.training.work import Moment, Work
+from parity.training.work import Moment
+
+if TYPE_CHECKING:
+    from parity.training.sides.torch import Trained
 
 Arrays = dict[str, Array]
 _TINY = 1e-300  # in place of a norm of zero
 
 
-def train(work: Work, recipe: Recipe, masks: str) -> Iterator[Moment]:
-    """The steps of a recipe, one at a time; `masks` is JAX's type of the dropout's."""
-    from parity.training.sides.torch import Trained
+def train(trained: "Trained", recipe: Recipe, masks: str) -> Iterator[Moment]:
+    """The steps of a recipe, one at a time.
 
-    trained, optimizer = Trained(work, "float64"), Optimizer(recipe, work.steps)
+    Args:
+        trained: Torch's model in float64, for its gradients; what it holds is replaced.
+        recipe: The recipe, which may have mistakes in it.
+        masks: JAX's type of the masks of dropout.
+    """
+    work, optimizer = trained.work, Optimizer(recipe, trained.work.steps)
     params = {name: a.astype(np.float64) for name, a in work.params.items()}
     theta = params if recipe.biases == 2 else merged(params)
     for step in range(work.steps):
@@ -51,7 +59,7 @@ class Optimizer:
         decay = {name: _decay(recipe, name) * a for name, a in theta.items()}
         if recipe.decay == "first":
             grads = _added(grads, decay)
-        if recipe.clipping != "after":
+        if recipe.clipping not in ("after", "updates"):
             grads = _clipped(recipe, grads)
         if recipe.decay == "coupled":
             grads = _added(grads, decay)
@@ -60,7 +68,10 @@ class Optimizer:
             moves = _clipped(recipe, moves)
         if recipe.decay == "decoupled":
             moves = _added(moves, decay)
-        return {name: a - self._rate() * moves[name] for name, a in theta.items()}
+        moves = {name: self._rate() * a for name, a in moves.items()}
+        if recipe.clipping == "updates":
+            moves = _clipped(recipe, moves)
+        return {name: a - moves[name] for name, a in theta.items()}
 
     def _momentum(self, grads: Arrays) -> Arrays:
         momentum = self.recipe.momentum
