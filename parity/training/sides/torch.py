@@ -66,7 +66,7 @@ class Trained:
         held = dict(self.model.named_parameters())
         self.params = {name: held[self._own_name(name)] for name in work.params}
         for name, param in self.params.items():
-            param.data.copy_(tensor_of(work.params[name]))
+            _ = param.data.copy_(tensor_of(work.params[name]))
 
     def _own_name(self, name: str) -> str:
         """The name of a parameter here: a layer of a chain has names of its own."""
@@ -90,7 +90,7 @@ class Trained:
     ) -> tuple[float, dict[str, Array]]:
         """Loss and gradients of a step, at these weights."""
         for name, param in self.params.items():
-            param.data.copy_(torch.from_numpy(weights[name]))
+            _ = param.data.copy_(torch.from_numpy(weights[name]))
         loss = self.loss(step, masks)
         found = torch.autograd.grad(loss, list(self.params.values()))
         named = zip(self.params, found, strict=True)

@@ -78,6 +78,7 @@ def test_bias_corrections_do_not_cancel_in_float32() -> None:
         state, second, far = optimizer.init(ones), 0.0, 0.0
         for step in range(1, 6):
             gradient = float(step)
+            updates: Any
             updates, state = optimizer.update({"a": jnp.float32(gradient)}, state)
             second = b2 * second + (1 - b2) * gradient**2
             right = gradient / np.sqrt(second / (1 - b2**step))
@@ -90,6 +91,7 @@ def test_a_schedule_sets_the_rate_of_each_step() -> None:
     state = optimizer.init(jnp.zeros(1))
     moves = []
     for _ in range(3):
+        updates: Any
         updates, state = optimizer.update(jnp.ones(1), state)
         moves.append(round(float(updates[0]), 6))
     assert moves == [-1.0, -0.5, -0.333333]

@@ -24,7 +24,8 @@ ADAMW: dict[str, Any] = {"optimizer": "adamw", "clip": 0.25}
 
 
 def small(**options: Any) -> LSTMModel:
-    return LSTMModel(**(SMALL | options), rngs=nnx.Rngs(0))
+    sizes: Any = SMALL | options
+    return LSTMModel(**sizes, rngs=nnx.Rngs(0))
 
 
 def checked(options: dict[str, Any], **others: Any) -> Any:

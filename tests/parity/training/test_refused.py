@@ -11,7 +11,7 @@ from parity import check_training
 
 pytestmark = pytest.mark.usefixtures("no_jaxtyping")
 
-SIZES = {"input_size": 3, "hidden_size": 2, "output_size": 1}
+SIZES: dict[str, Any] = {"input_size": 3, "hidden_size": 2, "output_size": 1}
 
 
 def model(**options: Any) -> LSTMModel:
