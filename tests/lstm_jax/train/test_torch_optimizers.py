@@ -86,6 +86,23 @@ def test_bias_corrections_do_not_cancel_in_float32() -> None:
         assert least <= far < most
 
 
+def test_the_first_moment_rounds_to_both_sides_in_float32() -> None:
+    """Over 1000 numbers: rounded b1 and 1 - b1 add up to 1, or all are too small."""
+    grads = (3 + np.random.default_rng(0).standard_normal((60, 1000))).astype("f4")
+    means: list[float] = []
+    for optimizer in (
+        torch_optimizer("adam", 1.0, b2=0.0, eps=0.0),
+        optax.adam(1.0, b2=0.0, eps=0.0),
+    ):
+        state, first, updates = optimizer.init(jnp.ones(1000)), np.zeros(1000), None
+        for gradient in grads:
+            updates, state = optimizer.update(jnp.asarray(gradient), state)
+            first = 0.9 * first + (1 - 0.9) * gradient.astype(float)
+        right = -first / (1 - 0.9**60) / grads[-1].astype(float)
+        means.append(abs(float(np.mean(np.asarray(updates) / right - 1))))
+    assert means[0] < 1e-7 < means[1]
+
+
 def test_a_schedule_sets_the_rate_of_each_step() -> None:
     optimizer = torch_optimizer("sgd", lambda count: 1.0 / (1 + count))
     state = optimizer.init(jnp.zeros(1))
