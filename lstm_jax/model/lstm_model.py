@@ -23,7 +23,7 @@ from lstm_jax.model.parts import Embedding, Head
 from lstm_jax.model.readout import OUTPUTS, read_out
 from lstm_jax.nnx import LSTM, Rngs, Saved, Sized
 
-_OPTIONS = "outputs activation dropout deterministic dtype precision"
+_OPTIONS = "outputs activation dropout deterministic dtype precision remat"
 
 
 class LSTMModel(Sized, Saved):
@@ -51,6 +51,7 @@ class LSTMModel(Sized, Saved):
         recurrent: "uniform", or "orthogonal", see `lstm_jax.init_params`.
         forget_bias: None, or the initial sum of the LSTM's two forget-gate biases.
         precision: Of the products, see `lstm_jax.lstm`.
+        remat: Steps between the states kept for the backward pass, see `lstm_jax.lstm`.
         deterministic: Whether dropout is left out, where the call does not say.
         rngs: Source of the initial parameters, stream `params`.
 
@@ -94,6 +95,7 @@ class LSTMModel(Sized, Saved):
         recurrent: Literal["uniform", "orthogonal"] = "uniform",
         forget_bias: float | None = None,
         precision: Precision = None,
+        remat: int | Literal["sqrt"] | None = None,
         deterministic: bool = False,
         rngs: nnx.Rngs,
     ) -> None:
@@ -104,7 +106,7 @@ class LSTMModel(Sized, Saved):
         _checks.check_choice("LSTMModel", "outputs", outputs, OUTPUTS)
         self.outputs = outputs
         draws: Any = {"recurrent": recurrent, "forget_bias": forget_bias}
-        draws["param_dtype"] = param_dtype
+        draws |= {"param_dtype": param_dtype, "remat": remat}
         self.lstm = LSTM(
             **self.spec.constructor_arguments(),
             **draws,
@@ -131,7 +133,7 @@ class LSTMModel(Sized, Saved):
         Args:
             params: The names of the torch twin to arrays.
             **options: `outputs`, `activation`, `dropout`, `deterministic`, `dtype`,
-                `precision`.
+                `precision`, `remat`.
 
         Raises:
             ValueError: If the keys and shapes are not those of one model, or JAX
@@ -160,6 +162,11 @@ class LSTMModel(Sized, Saved):
     def activation(self) -> str | None:
         """What the head's sums go through."""
         return self.fc.activation
+
+    @property
+    def remat(self) -> int | str | None:
+        """Steps between the states kept for the backward pass; None means every one."""
+        return self.lstm.remat
 
     @property
     def dropout(self) -> float:

@@ -32,13 +32,24 @@ def read_out(
         return ends.reshape(*ends.shape[:-2], -1).astype(ys.dtype)
     steps = ys.shape[-2]
     if lengths is None:
-        return ys[..., -1, :] if outputs == "last" else _mean(ys, steps)
+        return _last(ys, state, directions) if outputs == "last" else _mean(ys, steps)
     # Signed, for 0 - 1 of uint8 is 255; within T, as `lstm` clamps what is traced.
     lengths = jnp.clip(jnp.asarray(lengths).astype(jnp.int32), 0, steps)[..., None]
     if outputs == "mean":
         return _mean(ys, jnp.maximum(lengths, 1))
     last = jnp.maximum(lengths - 1, 0)[..., None]
     return jnp.take_along_axis(ys, last, axis=-2)[..., 0, :]
+
+
+def _last(ys: Array, state: LSTMState, directions: int) -> Array:
+    """The outputs of the last step; of one direction they are its state `h`.
+
+    Where nothing else reads `ys`, it is not kept: under `remat` neither it nor its
+    gradients take any memory.
+    """
+    if directions == 1 and state.h.dtype == ys.dtype:
+        return state.h[-1]
+    return ys[..., -1, :]
 
 
 def _mean(ys: Array, steps: Any) -> Array:
