@@ -19,12 +19,18 @@ class Model(torch.nn.Module):
         self.fc = torch.nn.Linear({hidden}, {outputs})
 
     def forward(self, xs):
-        return self.fc(self.lstm(xs)[0][:, -1])
+        return self.fc(self.lstm(xs)[0]{last})
 
 model = Model()
 model.load_state_dict(load_file({path!r}))
-# It takes the windows of lstm_jax.train.load({folder!r}).recipe.windows(table),
-# and gives what their `unscaled` turns into the unit of the target."""
+# Of made = lstm_jax.train.load({folder!r}).recipe.windows(table)
+# it takes {takes},
+# and gives what made.unscaled turns into the unit of the target."""
+_AT_THE_END = {"last": "[:, -1]", "takes": "the windows, made.take(rows).xs"}
+_AT_EVERY_ROW = {
+    "last": "",
+    "takes": "whole series, the xs of made.stretches(), and predicts at every row",
+}
 
 
 def resuming(folder: Path) -> str:
@@ -74,4 +80,5 @@ def in_torch(run: Run) -> str:
         "layers": spec.num_layers,
         "outputs": run.model.output_size,
     }
-    return _TORCH.format(path=path, folder=str(folder), **sizes)
+    reads = _AT_EVERY_ROW if run.model.outputs == "all" else _AT_THE_END
+    return _TORCH.format(path=path, folder=str(folder), **sizes, **reads)

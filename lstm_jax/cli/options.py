@@ -12,8 +12,7 @@ _FLAGS = {
     *("split", "calendar", "fill", "past", "predict", "scale", "max_gap", "duplicates"),
     *("encoding", "quantiles", "hidden_size", "num_layers", "dropout", "batch", "clip"),
     *("epochs", "patience", "rate", "minutes", "seed", "start", "trainable", "folder"),
-    "unit_devices",
-    "paths",
+    *("paths", "remat", "truncate", "unit_devices"),
 }
 # Those of the library by another name than the flag's.
 _OTHER = {"folder": "out", "paths": "FILE"}
@@ -67,6 +66,15 @@ def fraction(text: str) -> float:
     if value >= 1:
         raise argparse.ArgumentTypeError(f"{text!r} must be below 1")
     return value
+
+
+def remat(text: str) -> int | str:
+    """Rows between the states that are kept: a whole number, or "sqrt"."""
+    if text == "sqrt" or (text.isdecimal() and 0 < int(text) <= LARGEST):
+        return text if text == "sqrt" else int(text)
+    raise argparse.ArgumentTypeError(
+        f"{text!r} must be a whole number from 1 up, or sqrt"
+    )
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -26,7 +26,8 @@ def answer(run: Run, rows: TextIO, out: TextIO) -> None:
     Rows that have too few rows before them have no prediction, and no line.
 
     Raises:
-        ValueError: If the run reads what is known ahead, or a row does not fit.
+        ValueError: If the run reads what is known ahead or whole series, or a row does
+            not fit.
     """
     recipe = run.recipe
     if recipe is None or recipe.roles.future:
@@ -34,6 +35,12 @@ def answer(run: Run, rows: TextIO, out: TextIO) -> None:
         raise ValueError(
             f"predict: FILE - must be for a run whose rows are read one by one: this "
             f"one was trained on {what}. Give a file."
+        )
+    if getattr(run.model, "outputs", None) == "all":
+        raise ValueError(
+            "predict: FILE - must be for a run on windows: this one was trained with "
+            "--truncate, and its predictions need every row from the first on. Give "
+            "a file."
         )
     lines = _lines(rows)
     header = next(lines, Line(1, "")).text.lstrip("\ufeff")

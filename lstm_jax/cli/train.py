@@ -17,6 +17,7 @@ from lstm_jax.cli.options import (
     names,
     number,
     quantiles,
+    remat,
     whole,
 )
 from lstm_jax.cli.processes import devices_of, together
@@ -36,13 +37,18 @@ _EXAMPLES = """examples:
   python -m lstm_jax train basins/*.csv --target flow --time day --horizon 0
   python -m lstm_jax train shops.csv --target sold --future price --group shop \\
       --time day --horizon 7 --quantiles 0.1,0.5,0.9
+  python -m lstm_jax train river.csv --target flow --window 100000 --remat sqrt
+  python -m lstm_jax train river.csv --target flow --truncate 1000
 """
 # The arguments of `windows` that are flags of the same name.
 CUTS = (
     *("target", "inputs", "future", "time", "window", "horizon", "split", "calendar"),
     *("fill", "past", "predict", "scale", "max_gap", "duplicates"),
 )
-FITS = ("batch", "clip", "epochs", "minutes", "patience", "rate", "seed", "trainable")
+FITS = (
+    *("batch", "clip", "epochs", "minutes", "patience", "rate", "seed", "trainable"),
+    "truncate",
+)
 
 
 def add_to(commands: Any) -> None:
@@ -62,6 +68,7 @@ def add_to(commands: Any) -> None:
     _add_columns(add)
     _add_windows(add)
     _add_model(add)
+    _add_memory(add)
     add("--torch", action="store_true", help="print how PyTorch loads the model")
     add_devices(add)
 
@@ -105,6 +112,21 @@ def _add_model(add: Callable[..., Any]) -> None:
     add("--start", metavar="DIR|FILE", help="a model to go on from")
     text = "beginnings of names that are trained: fc for the head (all)"
     add("--trainable", type=names, metavar="A,B", help=text)
+
+
+def _add_memory(add: Callable[..., Any]) -> None:
+    text = (
+        "memory for long windows: keep the LSTM's state at every Nth row only (sqrt: "
+        "at the root of --window) and compute the others again for the gradients; "
+        "slower, the same results (every row is kept)"
+    )
+    add("--remat", type=remat, metavar="N|sqrt", help=text)
+    text = (
+        "memory for long series: read each series in order, N rows at a step. The "
+        "state goes on from chunk to chunk, gradients do not (truncated "
+        "back-propagation); predictions, too, start at a series' first row (windows)"
+    )
+    add("--truncate", type=whole, metavar="N", help=text)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -166,8 +188,10 @@ def read(options: argparse.Namespace) -> tuple[training.Table, training.Dataset]
 
 
 def _model(options: argparse.Namespace, dataset: training.Dataset) -> Any:
-    sizes = ("hidden_size", "num_layers", "dropout", "quantiles", "seed")
-    made = training.model_for(dataset, **{n: getattr(options, n) for n in sizes})
+    sizes = ("hidden_size", "num_layers", "dropout", "quantiles", "remat", "seed")
+    outputs: Any = "last" if options.truncate is None else "all"
+    chosen = {name: getattr(options, name) for name in sizes}
+    made = training.model_for(dataset, outputs=outputs, **chosen)
     if options.start is not None:
         training.start_from(made, options.start)
     return made

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lstm_jax.train.batch import Batch, bytes_of
+from lstm_jax.train.table.windows import Windows
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,29 @@ def streams(
     return Streams(
         kept[0], kept[1], kept[2] if weights is not None else None, chunk, places
     )
+
+
+def streams_of(windows: Any, chunk: int, lanes: int) -> Streams:
+    """The series of windows as streams, each row's target in its place.
+
+    Raises:
+        TypeError: If the samples are no windows of a table.
+        ValueError: If there is no window.
+    """
+    if not isinstance(windows, Windows):
+        raise TypeError(
+            f"fit: truncate={chunk} must come with the windows of a table, not "
+            f"{type(windows).__name__}: their series are cut into chunks. Use "
+            f"streams(xs, ys, chunk={chunk}) as data, and truncate=None."
+        )
+    if not len(windows):
+        raise ValueError(
+            f"fit: truncate={chunk} must come with a window: there is none. Use more "
+            "rows, or smaller windows."
+        )
+    held = [stretch[1:] for stretch in windows.stretches()]
+    xs, ys, weights = zip(*held, strict=True)
+    return streams(xs, ys, chunk=chunk, weights=weights, lanes=min(lanes, len(xs)))
 
 
 def _lanes(lengths: list[int], chunk: int, count: int) -> tuple[tuple[Place, ...], ...]:

@@ -30,6 +30,22 @@ def refuse_unscored(data: Any, loss: Any) -> None:
         check_quantiles("fit", levels_of(loss))
 
 
+def refuse_outputs(model: Any, data: Any, truncate: int | None) -> None:
+    """Refuse a model whose outputs are not those that windows, or chunks, ask for."""
+    outputs = getattr(model, "outputs", None)
+    if truncate is not None and outputs not in ("all", None):
+        raise ValueError(
+            f"fit: model.outputs={outputs!r} must be 'all' with truncate={truncate}: a "
+            "chunk has a target at every row. Use model_for(..., outputs='all')."
+        )
+    if truncate is None and outputs == "all" and isinstance(data, Dataset):
+        raise ValueError(
+            "fit: truncate=None must be a number of rows where model.outputs is 'all': "
+            "a window has one target, at its end. Use truncate=1000, or a model with "
+            "outputs='last'."
+        )
+
+
 def finish(run: Run, dataset: Dataset, loss: Any, place: Folder | None) -> Run:
     """The run with its scores on the test part; with a folder, written and drawn."""
     made = outputs_of(run.model, dataset.test)

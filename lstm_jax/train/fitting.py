@@ -10,7 +10,8 @@ import pandas as pd
 from flax import nnx
 
 from lstm_jax.model import LSTMModel
-from lstm_jax.train.finishing import finish, refuse_unscored
+from lstm_jax.train.chunks import streams_of
+from lstm_jax.train.finishing import finish, refuse_outputs, refuse_unscored
 from lstm_jax.train.loop.devices import Devices, read_devices
 from lstm_jax.train.loop.program import split
 from lstm_jax.train.loop.progress import Reporter
@@ -41,6 +42,7 @@ def fit(
     clip: float | None = 1.0,
     trainable: str | Sequence[str] | None = None,
     batch: int = 64,
+    truncate: int | None = None,
     seed: int = 0,
     epochs: int = 50,
     steps: int | None = None,
@@ -83,6 +85,11 @@ def fit(
             "fc" or `("fc", "lstm.weight_hh")`; the others stay, to the bit. None means
             all.
         batch: Samples of a step.
+        truncate: Rows of a chunk, for the windows of a table and a model with
+            `outputs="all"`: each series is read from its first row on, a chunk in each
+            step and up to `batch` series side by side. The state after a chunk is the
+            state before the next, and no gradient passes between them (truncated
+            back-propagation through time). None means windows.
         seed: Of the order and of dropout.
         epochs: How often every sample is shown, at most.
         steps: Steps at most, instead of `epochs`.
@@ -131,16 +138,17 @@ def fit(
     """
     learning = Learning(loss, optimizer, rate, clip, trainable)
     ends = Ends(epochs, steps, patience, minutes)
-    check_options({"batch": batch, "seed": seed}, learning, ends)
+    numbers = {"batch": batch, "seed": seed, "truncate": truncate}
+    check_options(numbers, learning, ends)
     refuse_unscored(data, loss)
+    refuse_outputs(model, data, truncate)
     recipe = getattr(data, "recipe", None)
     keeping = Keeping(folder, resume, fingerprint, section, recipe)
     shared = read_devices(devices, unit_devices)
-    reads = _read(data, validation, batch, seed, shared)
+    reads = _read(data, validation, batch, seed, shared, truncate)
     options = {
         **learning.recorded(),
-        "batch": batch,
-        "seed": seed,
+        **numbers,
         **recorded_ends(ends),
     }
     place = keeping.place(model, shared.process)
@@ -156,10 +164,16 @@ def fit(
     return run
 
 
-def _read(data: Any, validation: Any, batch: int, seed: int, devices: Devices) -> Reads:
+def _read(
+    data: Any, validation: Any, batch: int, seed: int, devices: Devices, truncate: Any
+) -> Reads:
     if hasattr(data, "train"):
         validation = data.valid if validation is None else validation
         data = data.train
+    if truncate is not None:
+        data = streams_of(data, truncate, batch)
+        if validation is not None:
+            validation = streams_of(validation, truncate, batch)
     train = read_source("data", data, batch, seed, devices)
     if validation is None:
         return Reads(train, None)

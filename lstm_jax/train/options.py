@@ -126,7 +126,8 @@ def _versions() -> dict[str, str]:
 
 
 _USUAL = {"clip": 1.0, "minutes": 10, "rate": 1e-3}
-_LEAST = {"batch": 1, "seed": 0, "epochs": 1, "steps": 1, "patience": 1}
+_LEAST = {"batch": 1, "seed": 0, "epochs": 1, "steps": 1, "patience": 1, "truncate": 1}
+_OPTIONAL = ("steps", "patience", "truncate")
 
 
 def recorded_ends(ends: Ends) -> dict[str, Any]:
@@ -137,7 +138,7 @@ def recorded_ends(ends: Ends) -> dict[str, Any]:
 def check_options(numbers: dict[str, Any], learning: Learning, ends: Ends) -> None:
     """Refuse a number out of its range."""
     for name, value in {**numbers, **recorded_ends(ends)}.items():
-        optional = name in ("steps", "patience")
+        optional = name in _OPTIONAL
         whole = isinstance(value, int) and not isinstance(value, bool)
         if not (optional and value is None) and not (whole and value >= _LEAST[name]):
             raise ValueError(

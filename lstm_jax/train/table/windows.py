@@ -1,6 +1,7 @@
 """Windows over series: samples for training, and what to judge predictions by."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -41,6 +42,23 @@ class Source(NamedTuple):
     step: Step
 
 
+class Stretch(NamedTuple):
+    """Rows of a series, one after the other, with what each is to give.
+
+    Attributes:
+        first: The number of its first row among those of `Source`.
+        xs: Features, float32 `(T, I)`.
+        ys: Scaled targets, float32 `(T, horizon' * targets)`.
+        weights: What each counts, the same shape: 0 where no window ends, or a target
+            is missing.
+    """
+
+    first: int
+    xs: np.ndarray
+    ys: np.ndarray
+    weights: np.ndarray
+
+
 @dataclass(frozen=True, eq=False)
 class Windows:
     """Windows over one or many series, which are not copied: `Rows` for `fit`.
@@ -72,12 +90,24 @@ class Windows:
         source, ends = self.source, self.ends[rows]
         xs = self._views[ends - source.window + 1]
         xs = xs.reshape(len(ends), source.window, source.features.shape[1])
-        base, scale = source.base[ends, None], source.scale[ends, None]
-        ys = (self._truth(ends) - base) / scale
-        ys = ys.reshape(len(ends), ys.shape[1] * ys.shape[2])
-        known = ~np.isnan(ys)
-        ys = np.where(known, ys, 0.0).astype(np.float32)
-        return Batch(xs, ys, known.astype(np.float32))
+        return Batch(xs, *self._targets(ends))
+
+    def stretches(self) -> Iterator[Stretch]:
+        """The series that the windows lie in, each once, as a model reads it in order.
+
+        A stretch goes from the first row of its segment to the last row that a window
+        reads: windows of validation and test have the rows of earlier parts before
+        them. Its targets have weight 0 at rows where no window ends.
+        """
+        source, ends = self.source, np.sort(self.ends)
+        firsts = source.segments.first[ends]
+        for mine in np.split(ends, np.flatnonzero(np.diff(firsts)) + 1):
+            first, stop = int(source.segments.first[mine[0]]), int(mine[-1]) + 1
+            found = self._targets(mine)
+            held = [np.zeros((stop - first, a.shape[1]), a.dtype) for a in found]
+            for whole, part in zip(held, found, strict=True):
+                whole[mine - first] = part
+            yield Stretch(first, source.features[first:stop], *held)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -192,6 +222,16 @@ class Windows:
     def _steps(self) -> np.ndarray:
         horizon = self.source.horizon
         return np.arange(1, horizon + 1) if horizon else np.zeros(1, np.int64)
+
+    def _targets(self, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Scaled targets of windows, `(n, horizon' * targets)`, and their weights."""
+        source = self.source
+        base, scale = source.base[ends, None], source.scale[ends, None]
+        ys = (self._truth(ends) - base) / scale
+        ys = ys.reshape(len(ends), ys.shape[1] * ys.shape[2])
+        known = ~np.isnan(ys)
+        ys = np.where(known, ys, 0.0).astype(np.float32)
+        return ys, known.astype(np.float32)
 
     def _truth(self, ends: np.ndarray) -> np.ndarray:
         return self._targets_at(ends, self._steps)
