@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import Any, Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from flax import nnx
@@ -14,6 +13,7 @@ from flax import nnx
 from lstm_jax.model import LSTMModel
 from lstm_jax.train.batch import Batch, Rows
 from lstm_jax.train.chunks import streams_of
+from lstm_jax.train.loop.program import fresh
 from lstm_jax.train.table.dataset import Dataset
 from lstm_jax.train.table.recipe import Recipe
 from lstm_jax.train.table.windows import Windows
@@ -145,7 +145,7 @@ def _carrying(graph: Any) -> Any:
     def run(params: Any, batch: Batch, state: Any) -> Any:
         model = nnx.merge(graph, params)
         model.eval()
-        state = jax.tree.map(lambda s: jnp.where(batch.reset[:, None], 0, s), state)
+        state = fresh(state, batch.reset)
         return model.with_state(batch.xs, state, lengths=batch.lengths)
 
     return jax.jit(run)

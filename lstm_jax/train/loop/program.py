@@ -63,7 +63,7 @@ class Network:
         if carry is None:
             predictions, after = model(batch.xs, **masks), None
         else:
-            carry = _fresh(carry, batch.reset)
+            carry = fresh(carry, batch.reset)
             predictions, after = model.with_state(batch.xs, carry, **masks)
         return predictions, nnx.split(model, nnx.Param, ...)[2], after
 
@@ -107,7 +107,7 @@ def _name(path: tuple[Any, ...]) -> str:
     return ".".join(key for key in keys if key != "value")
 
 
-def _fresh(carry: Any, reset: Any) -> Any:
+def fresh(carry: Any, reset: Any) -> Any:
     """The carried state, with zeros in the rows that begin anew."""
     return jax.tree.map(lambda s: jnp.where(reset[:, None], 0, s), carry)
 
