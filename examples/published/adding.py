@@ -73,7 +73,7 @@ def of(steps: int, updates: int, seeds: int, published: tuple[Figure, ...]) -> T
 SHORT = of(200, 1500, 5, ())
 LONG = of(
     600,
-    1500,
+    1200,
     1,
     (
         Figure("LSTM", 0.164, TCN),

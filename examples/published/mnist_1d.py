@@ -13,7 +13,7 @@ from lstm_jax.train import Batch
 
 PAPER = "Greydanus and Kobak, arXiv:2011.14439, and the README of github.com/greydanus"
 PAPER += "/mnist1d"
-HIDDEN, ROWS, RATE, STEPS = 64, 100, 1e-2, 1000
+HIDDEN, ROWS, RATE, STEPS = 64, 100, 1e-2, 800
 
 
 @cache
