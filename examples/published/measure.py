@@ -108,7 +108,7 @@ def cell(task: Task, scores: list[float]) -> str:
 
 def shown(task: Task, score: float) -> str:
     """A score for a reader."""
-    return f"{100 * score:.1f} %" if task.score == "accuracy" else f"{score:.2g}"
+    return f"{100 * score:.1f} %" if task.score == "accuracy" else f"{score:.3g}"
 
 
 def write() -> None:

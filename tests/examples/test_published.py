@@ -116,7 +116,9 @@ def wide(task: Task) -> Task:
 
     def model(seed: int) -> LSTMModel:
         made = task.model(seed)
-        params = {name: np.float64(array) for name, array in made.params().items()}
+        params = {
+            name: np.asarray(array, float) for name, array in made.params().items()
+        }
         return LSTMModel.from_params(params, outputs=made.outputs)
 
     def widened(batch: Batch) -> Batch:

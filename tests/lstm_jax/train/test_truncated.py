@@ -123,9 +123,9 @@ def test_no_prediction_reads_a_later_row() -> None:
     after = run.predict(table)
     same = (before["time"] <= pd.Timestamp(table["day"][40])).to_numpy()
     assert 30 < same.sum() < len(before)
-    found = [one["flow_predicted"].to_numpy() for one in (before, after)]
-    assert_array_equal(*(one[same] for one in found))
-    assert (found[0][~same] != found[1][~same]).all()
+    one, other = (held["flow_predicted"].to_numpy() for held in (before, after))
+    assert_array_equal(one[same], other[same])
+    assert (one[~same] != other[~same]).all()
 
 
 @pytest.mark.slow
