@@ -165,7 +165,12 @@ def fit(
 
 
 def _read(
-    data: Any, validation: Any, batch: int, seed: int, devices: Devices, truncate: Any
+    data: Any,
+    validation: Any,
+    batch: int,
+    seed: int,
+    devices: Devices,
+    truncate: int | None = None,
 ) -> Reads:
     if hasattr(data, "train"):
         validation = data.valid if validation is None else validation
