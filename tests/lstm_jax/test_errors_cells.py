@@ -184,7 +184,7 @@ MODELS: list[Row] = [
         TypeError,
         (
             "LSTMModel.from_params: options must be among outputs, activation, "
-            f"dropout, deterministic, dtype, precision, not output_size: {OTHERS}"
+            f"dropout, deterministic, dtype, precision, remat, not output_size: {OTHERS}"
         ),
     ),
 ]

@@ -97,6 +97,7 @@ def test_the_config_says_how_the_run_was_begun(tmp_path: Path) -> None:
             "trainable": None,
             "batch": 64,
             "seed": 0,
+            "truncate": None,
             "epochs": 50,
             "steps": None,
             "patience": 10,
