@@ -184,7 +184,8 @@ MODELS: list[Row] = [
         TypeError,
         (
             "LSTMModel.from_params: options must be among outputs, activation, "
-            f"dropout, deterministic, dtype, precision, remat, not output_size: {OTHERS}"
+            "dropout, deterministic, dtype, precision, remat, not output_size: "
+            f"{OTHERS}"
         ),
     ),
 ]
