@@ -117,6 +117,7 @@ def test_gathered_are_the_parameters_that_were_divided() -> None:
         np.testing.assert_array_equal(back[name], array)
 
 
+@pytest.mark.slow
 def test_an_optimizer_moves_each_device_s_units() -> None:
     whole, mesh = drawn(), mesh_of(2)
     xs, optimizer = (
