@@ -92,12 +92,13 @@ class Optimizer:
         inside = eps if self.recipe.eps_place == "inside" else 0.0
         outside = eps - inside
         of_m, of_v = self._correction(b1), self._correction(b2)
-        return {
-            n: self.first[n]
-            / of_m
-            / (np.sqrt(self.second[n] / of_v + inside) + outside)
-            for n in grads
-        }
+        with np.errstate(invalid="ignore"):  # 0 / 0 where epsilon is rounded away
+            return {
+                n: self.first[n]
+                / of_m
+                / (np.sqrt(self.second[n] / of_v + inside) + outside)
+                for n in grads
+            }
 
     def _correction(self, decay: float) -> float:
         if self.recipe.correction == "float32":
