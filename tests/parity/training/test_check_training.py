@@ -51,7 +51,7 @@ def test_every_step_is_torchs_in_float64(options: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 def test_float32_is_as_near_as_torchs_own() -> None:
-    """Of all 200 steps: of a few, the last rounding of a loss is all that is compared."""
+    """Of 200 steps: of a few, the last rounding of a loss is all that is compared."""
     report = check_training("plain", dtype="float32", **ADAM)
     assert report.ok
     assert 1e-8 < report.budget.weights < 2e-5
