@@ -35,7 +35,7 @@ def read(where: str, given: Arrays, batch_first: bool) -> tuple[Arrays, LSTMSpec
     _checks.check_flag(where, "batch_first", batch_first)
     params = _checks.read_params(where, given.params)
     spec = _checks.read_spec(where, units.stacked_shapes(params))
-    spec = replace(spec, gate_axis=units.has_gate_axis(params))
+    spec = replace(spec, gate_axis=_checks.has_gate_axis(params))
     xs = _checks.check_inputs(where, given.xs, spec)
     time = xs.ndim - 2 if batch_first else 0
     batch = (*xs.shape[:time], *xs.shape[time + 1 : -1])

@@ -52,6 +52,7 @@ from lstm_jax._checks.params import (
     check_exact as check_exact,
     check_params as check_params,
     check_step as check_step,
+    has_gate_axis as has_gate_axis,
     read_cell_spec as read_cell_spec,
     read_exact as read_exact,
     read_params as read_params,

@@ -91,6 +91,19 @@ def read_spec(where: str, params: Mapping[str, Any]) -> LSTMSpec:
     return spec
 
 
+def has_gate_axis(params: Mapping[str, Any]) -> bool:
+    """Whether the first layer's weights are `(4, H, K)`.
+
+    Four LSTMs side by side, for `vmap`, have other sizes: theirs are `(4, 4H, K)`.
+    """
+    first = [params.get(f"weight_{name}_l0") for name in ("ih", "hh", "hr")]
+    ih, hh, hr = (None if a is None else a.shape for a in first)
+    if ih is None or hh is None or len(ih) != 3 or len(hh) != 3:
+        return False
+    units = hr[-1] if hr and len(hr) == 2 else hh[2]
+    return ih[:2] == hh[:2] == (4, units)
+
+
 def read_cell_spec(where: str, params: Mapping[str, Any]) -> LSTMSpec:
     """The spec of one cell, whose keys have no `_l0` and which has no projection."""
     if any(key.endswith("_l0") for key in params):
@@ -181,9 +194,12 @@ def _spec_of_keys(
     }
     for name, size in shapes.items():
         if len(size) != 2 or 0 in size:
+            cure = _cure_of_matrix(size)
+            if has_gate_axis(params):
+                cure = "Use lstm_jax.gather_units(params)."
             raise ValueError(
                 f"{where}: {name}.shape={size} must be two sizes above 0: "
-                f"torch's LSTM stores matrices. {_cure_of_matrix(size)}"
+                f"torch's LSTM stores matrices. {cure}"
             )
     projection, output = shapes.get("weight_hr_l0"), shapes["weight_hh_l0"][1]
     return LSTMSpec(
@@ -205,8 +221,6 @@ def _first(texts: list[str], between: str, most: int = 16) -> str:
 
 
 def _cure_of_matrix(size: tuple) -> str:
-    if len(size) == 3 and size[0] == 4 and size[1] == size[2]:
-        return "Use lstm_jax.gather_units(params)."
     if len(size) == 3 and 0 not in size:
         return f"Use jax.vmap to run {size[0]} LSTMs: jax.vmap(lstm, (0, None))."
     return "Use the weights of a torch.nn.LSTM."

@@ -74,7 +74,7 @@ def gather_units(params: Mapping[str, Array]) -> dict[str, Array]:
     """
     where = "gather_units"
     arrays = _checks.read_params(where, params)
-    if not has_gate_axis(arrays):
+    if not _checks.has_gate_axis(arrays):
         raise ValueError(
             f"{where}: params must have an axis of gates, as weight_ih_l0 (4, H, I): "
             "shard_units made one. Use the parameters as they are."
@@ -90,22 +90,9 @@ def gather_units(params: Mapping[str, Array]) -> dict[str, Array]:
     return {name: whole(name, array) for name, array in arrays.items()}
 
 
-def has_gate_axis(params: Mapping[str, Any]) -> bool:
-    """Whether the first layer's weights are `(4, H, K)`.
-
-    Four LSTMs side by side, for `vmap`, have other sizes: theirs are `(4, 4H, K)`.
-    """
-    first = [params.get(f"weight_{name}_l0") for name in ("ih", "hh", "hr")]
-    ih, hh, hr = (None if a is None else a.shape for a in first)
-    if ih is None or hh is None or len(ih) != 3 or len(hh) != 3:
-        return False
-    units = hr[-1] if hr and len(hr) == 2 else hh[2]
-    return ih[:2] == hh[:2] == (4, units)
-
-
 def stacked_shapes(params: Mapping[str, Any]) -> Mapping[str, Any]:
     """The parameters, or what has their shapes with the gates stacked."""
-    if not has_gate_axis(params):
+    if not _checks.has_gate_axis(params):
         return params
     return {
         name: jax.ShapeDtypeStruct(stacked_shape(name, array.shape), array.dtype)

@@ -111,12 +111,14 @@ def torch_optimizer(
         default decay, 1e-4. In float32 `optax.adam` computes $1 - \beta_2^t$ from the
         rounded power, with up to 3e-5 of it lost; here it is right to a rounding.
     """
-    given = {"momentum": momentum, "b1": b1, "b2": b2}
-    for option, value in given.items():
-        _check_below("torch_optimizer", option, value, 1.0)
-    usual = 0.01 if name == "adamw" else 0.0
-    decay = usual if weight_decay is None else weight_decay
-    _check_below("torch_optimizer", "weight_decay", decay)
+    where = "torch_optimizer"
+    given = {"momentum": (momentum, 0.9), "b1": (b1, 0.9), "b2": (b2, 0.999)}
+    for option, (value, usual) in given.items():
+        _check_below(where, option, value, usual, 1.0)
+    _check_below(where, "eps", eps, 1e-8)
+    torchs = 0.01 if name == "adamw" else 0.0
+    decay = torchs if weight_decay is None else weight_decay
+    _check_below(where, "weight_decay", decay, 0.0)
     added = [optax.add_decayed_weights(decay)] if decay else []
     scaled = _scale_by_adam(b1, b2, eps)
     chains = {
@@ -157,8 +159,8 @@ def clip_grad_norm(max_norm: float, eps: float = 1e-6) -> optax.GradientTransfor
         `optax.clip_by_global_norm` adds nothing to the norm: a difference of 1e-6 of
         each gradient that is clipped.
     """
-    _check_below("clip_grad_norm", "max_norm", max_norm)
-    _check_below("clip_grad_norm", "eps", eps)
+    _check_below("clip_grad_norm", "max_norm", max_norm, 1.0)
+    _check_below("clip_grad_norm", "eps", eps, 1e-6)
 
     def update(grads: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         del params
@@ -217,10 +219,10 @@ def _correction(decay: float, count: Any) -> Any:
 
 
 def _check_below(
-    where: str, name: str, value: float, end: float = float("inf")
+    where: str, name: str, value: float, usual: float, end: float = float("inf")
 ) -> None:
     if not 0 <= value < end:
         below = "" if end == float("inf") else f", and below {end:g}"
         raise ValueError(
-            f"{where}: {name}={value!r} must be 0 or more{below}. Use {name}=0."
+            f"{where}: {name}={value!r} must be 0 or more{below}. Use {name}={usual:g}."
         )

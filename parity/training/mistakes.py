@@ -186,7 +186,7 @@ MISTAKES = (
     ),
     Mistake(
         name="nesterov",
-        says="The momentum is Nesterov's: torch's is so with nesterov=True alone.",
+        says="The momentum is Nesterov's: torch's is so only with nesterov=True.",
         change={"nesterov": True},
         when=_has_momentum,
     ),

@@ -105,9 +105,10 @@ def torch_recipe(
         end = 1.0 if name in ("momentum", "b1", "b2") else float("inf")
         if not 0 <= value < end:
             below = f", and below {end:g}" * (end == 1)
+            cure = {"rate": 0.01, "clip": 1.0}.get(name, getattr(Recipe, name, 0.0))
             raise ValueError(
                 f"check_training: {name}={value!r} must be 0 or more{below}: torch "
-                f"takes no other. Use {name}={'0.01' if name == 'rate' else '0.9'}."
+                f"takes no other. Use {name}={cure:g}."
             )
     coupling = "decoupled" if decoupled else "coupled"
     return Recipe(optimizer=optimizer, rate=rate, decay=coupling, **given)

@@ -214,8 +214,8 @@ REFUSED: dict[str, tuple[Any, str]] = {
         r"params must have an axis of gates, as weight_ih_l0 \(4, H, I\)",
     ),
     "divided twice": (
-        lambda: shard_units(shard_units(drawn(), mesh_of(2)), mesh_of(2)),
-        r"weight_hh_l0.shape=\(4, 16, 16\) .* Use lstm_jax.gather_units\(params\)\.",
+        lambda: shard_units(shard_units(drawn(proj_size=P), mesh_of(2)), mesh_of(2)),
+        r"weight_hh_l0.shape=\(4, 16, 3\) .* Use lstm_jax.gather_units\(params\)\.",
     ),
     "a layer as it was": (
         lambda: lstm(

@@ -67,7 +67,7 @@ def check_units(params: Mapping[str, Any], count: int, optimizer: Any) -> None:
         if units % count:
             raise ValueError(
                 f"fit: unit_devices={count} must divide the {units} units of {name}: "
-                "each device has as many. Use a divisor, or another hidden_size."
+                "each device has as many. Use unit_devices=1, or other units."
             )
     divided = {
         name: jax.ShapeDtypeStruct(_apart_shape(keys.get(name), a.shape), a.dtype)

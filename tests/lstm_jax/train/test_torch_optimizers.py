@@ -135,7 +135,7 @@ REFUSED = [
     ),
     (
         lambda: torch_optimizer("adam", 0.1, b2=1.0),
-        "torch_optimizer: b2=1.0 must be 0 or more, and below 1. Use b2=0.",
+        "torch_optimizer: b2=1.0 must be 0 or more, and below 1. Use b2=0.999.",
     ),
     (
         lambda: torch_optimizer("adam", 0.1, weight_decay=-1.0),
@@ -143,7 +143,7 @@ REFUSED = [
     ),
     (
         lambda: torch_optimizer("adam", 0.1, clip=-2.0),
-        "clip_grad_norm: max_norm=-2.0 must be 0 or more. Use max_norm=0.",
+        "clip_grad_norm: max_norm=-2.0 must be 0 or more. Use max_norm=1.",
     ),
 ]
 

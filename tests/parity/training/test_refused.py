@@ -49,7 +49,7 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "b2": (
         {"b2": 1.5},
         ValueError,
-        ("b2=1.5 must be 0 or more, and below 1: torch takes no other. Use b2=0.9."),
+        ("b2=1.5 must be 0 or more, and below 1: torch takes no other. Use b2=0.999."),
     ),
     "dtype": (
         {"dtype": "bfloat16"},

@@ -164,3 +164,19 @@ def test_processes_that_are_called_with_other_things_are_refused(
             "with the same command, on files that all of them see.\n"
         )
     assert not out.exists()
+
+
+def test_devices_of_the_flags_share_the_batch_and_the_units(
+    table: str, tmp_path: Path
+) -> None:
+    flags = {"many": ("--devices", "4", "--unit-devices", "2"), "one": ()}
+    found = {}
+    for name, words in flags.items():
+        line = train(table, tmp_path / name, "--epochs", "4", *words)
+        ((code, _, said),) = finish(start(1, lambda _, line=line: line, 4))
+        assert code == 0, said
+        found[name] = load_file(tmp_path / name / "model.safetensors")
+    for name, array in found["one"].items():
+        np.testing.assert_allclose(found["many"][name], array, rtol=0, atol=1e-5)
+    ((code, _, said),) = finish(start(1, lambda _: resume(tmp_path / "many"), 1))
+    assert code == 0, said

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 import pytest
 from flax import nnx
@@ -81,6 +82,22 @@ def test_a_device_holds_half_of_the_weights_and_of_their_averages() -> None:
     assert jax.tree.map(lambda a: a.sharding, moving.params) == shardings
 
 
+def test_a_state_that_is_made_anew_is_divided_too() -> None:
+    """XLA would put zeros whole on each device."""
+
+    def zeros(params: Any) -> Any:
+        return jax.tree.map(jnp.zeros_like, params)
+
+    anew: Any = optax.GradientTransformation(zeros, lambda g, s, _=None: (g, zeros(s)))
+    training = begun(model(), anew)
+    batch = training.devices.put_rows(next(training.reads.train.epoch(0)))
+    arrays = training.moving, training.frozen, training.key, batch, None
+    before = jax.tree.map(lambda a: a.sharding, training.moving.optimizer)
+    with training.devices.tracing():
+        moving, _ = training._step_program(*arrays)
+    assert jax.tree.map(lambda a: a.sharding, moving.optimizer) == before
+
+
 def test_each_step_of_the_lstm_gathers_its_state_and_sums_its_gradient() -> None:
     training = begun(model())
     batch = training.devices.put_rows(next(training.reads.train.epoch(0)))
@@ -97,7 +114,7 @@ REFUSED: dict[str, tuple[Any, Any, str]] = {
     "devices it does not divide": (
         ValueError,
         lambda: fit(model(), TRAIN, devices=TWO, unit_devices=3),
-        "unit_devices=3 must divide the 2 devices of a process",
+        "unit_devices=3 must divide the 2 devices of a process: .* Use unit_devices=1",
     ),
     "no number": (
         TypeError,
@@ -107,7 +124,7 @@ REFUSED: dict[str, tuple[Any, Any, str]] = {
     "units that it does not divide": (
         ValueError,
         lambda: begun(LSTMModel(I, 3, 1, rngs=nnx.Rngs(0))),
-        r"unit_devices=2 must divide the 3 units of lstm",
+        r"unit_devices=2 must divide the 3 units of lstm.* unit_devices=1, or other",
     ),
     "no LSTM": (
         ValueError,
