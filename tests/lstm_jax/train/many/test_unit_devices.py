@@ -88,7 +88,11 @@ def test_a_state_that_is_made_anew_is_divided_too() -> None:
     def zeros(params: Any) -> Any:
         return jax.tree.map(jnp.zeros_like, params)
 
-    anew: Any = optax.GradientTransformation(zeros, lambda g, s, _=None: (g, zeros(s)))
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
+        del params
+        return updates, zeros(state)
+
+    anew = optax.GradientTransformation(zeros, update)
     training = begun(model(), anew)
     batch = training.devices.put_rows(next(training.reads.train.epoch(0)))
     arrays = training.moving, training.frozen, training.key, batch, None
