@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from math import prod
 from typing import ClassVar
 
 from jaxtyping import Array
@@ -15,6 +16,11 @@ from lstm_jax.scan.layer import Direction, by_xla, run_layers
 from lstm_jax.scan.loop import Loop
 
 
+# Products of a step below which "auto" leaves it to XLA: a call of the kernel costs about
+# 5 microseconds more. Measured over B 1 to 64 and H 16 to 512 (docs/native.md).
+_SMALL_STEP = 200_000
+
+
 @dataclass(frozen=True, kw_only=True)
 class Native:
     """The kernel.
@@ -24,8 +30,9 @@ class Native:
 
     Args:
         fallback: Whether XLA's program runs where the kernel cannot be called: in an
-            exported program, and where `jit` divides arrays among devices. "auto" has
-            it; else that is refused.
+            exported program, and where `jit` divides arrays among devices; and whether
+            it runs a single step of few units, where it takes less time. "auto" has it;
+            else the kernel runs the step, and what it cannot be called in is refused.
         machine: The CPU whose order of products is that of the XLA program; None means
             this one.
     """
@@ -55,16 +62,26 @@ class Native:
             order = order_of(machine, steps.xs.shape, spec.hidden_size)
             return replace(loop, order=order)
 
-        return run_layers(loop_of, layers, steps, states, self._direction)
+        direction = partial(self._direction, spec)
+        return run_layers(loop_of, layers, steps, states, direction)
 
-    def _direction(self, loop: Loop, steps: Steps) -> Direction:
+    def _direction(self, spec: LSTMSpec, loop: Loop, steps: Steps) -> Direction:
         """What runs a direction. Of nothing, or of a symbolic size, XLA's program."""
         if not all(isinstance(size, int) and size > 0 for size in steps.xs.shape):
+            return by_xla(loop, steps)
+        if self.fallback and _is_small_step(spec, steps):
             return by_xla(loop, steps)
         of_chunk = partial(primitives.recurrence, strict=not self.fallback)
         if loop.remat is None and loop.truncate is None:
             return partial(of_chunk, loop)
         return partial(over_time, loop, of_chunk=of_chunk)
+
+
+def _is_small_step(spec: LSTMSpec, steps: Steps) -> bool:
+    """Whether it is one step whose products take less time than a call of the kernel."""
+    count, *batch, inputs = steps.xs.shape
+    products = 4 * spec.hidden_size * (inputs + spec.output_size) * prod(batch)
+    return count == 1 and products < _SMALL_STEP
 
 
 def _reasons(spec: LSTMSpec) -> Iterator[str]:

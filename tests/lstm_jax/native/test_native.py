@@ -140,6 +140,19 @@ def test_one_device_calls_the_kernel_forward_and_backward() -> None:
     assert calls(text(gradient(xla), params, xs)) == [False, False]
 
 
+@pytest.mark.parametrize(
+    ("steps", "rows", "units", "native_runs"),
+    [(1, 1, 64, False), (1, 1, 256, True), (1, 64, 64, True), (2, 1, 64, True)],
+)
+def test_auto_leaves_a_single_small_step_to_xla(
+    steps: int, rows: int, units: int, native_runs: bool
+) -> None:
+    arrays = drawn(steps, rows, units)
+    assert calls(text(auto, *arrays)) == [native_runs, False]
+    assert calls(text(gradient(auto), *arrays)) == [native_runs] * 2
+    assert calls(text(native, *arrays)) == [True, False]
+
+
 def test_vmap_is_the_xla_program() -> None:
     params, xs = drawn()
     program = text(jax.vmap(gradient(native), (None, 2)), params, xs[:, :, None, :])
