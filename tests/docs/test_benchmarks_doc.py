@@ -135,14 +135,22 @@ def test_no_runner_was_wrong_and_every_sample_is_there(page):
             assert all(any(k in reason for k in known) for reason in reasons)
 
 
-def test_the_plots_are_those_of_the_results():
-    files = [RUNS[0], DOCS / "benchmarks" / "curves.jsonl"]
-    found = [one for file in files for one in measurements_of(file)]
+@pytest.mark.parametrize(
+    ("page", "files", "folder"),
+    [
+        ("benchmarks", ["cpu-1", "curves"], "images/bench"),
+        ("native", ["curves-native"], "images/bench/native"),
+    ],
+)
+def test_the_plots_are_those_of_the_results(page, files, folder):
+    paths = [DOCS / "benchmarks" / f"{file}.jsonl" for file in files]
+    found = [one for path in paths for one in measurements_of(path)]
     names = {name for name, _ in figures(found)}
-    shown = set(re.findall(r"\(images/bench/([^)]+)\)", PAGE.read_text("utf-8")))
+    text = (DOCS / f"{page}.md").read_text("utf-8")
+    shown = set(re.findall(rf"\({folder}/([^)]+)\)", text))
     assert shown
     assert shown <= names
-    assert shown == {path.name for path in (DOCS / "images" / "bench").iterdir()}
+    assert shown == {path.name for path in (DOCS / folder).glob("*.png")}
 
 
 def test_the_first_line_says_whether_a_gpu_number_exists():
