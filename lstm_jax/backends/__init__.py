@@ -12,18 +12,15 @@ from jaxtyping import Array
 from lstm_jax._types import Layers, LSTMSpec, LSTMState, States, Steps
 from lstm_jax.backends.cudnn import CuDNN as CuDNN
 from lstm_jax.backends.native import Native as Native
-from lstm_jax.backends.orders import Machine as Machine
 from lstm_jax.backends.xla import XLA as XLA
-from lstm_jax.scan.loop import Loop, Order as Order
+from lstm_jax.scan.loop import Loop
 
 __all__ = [
     "BACKENDS",
     "XLA",
     "Backend",
     "CuDNN",
-    "Machine",
     "Native",
-    "Order",
     "explain",
 ]
 

@@ -9,15 +9,14 @@ from typing import ClassVar
 from jaxtyping import Array
 
 from lstm_jax._types import Layers, LSTMSpec, LSTMState, States, Steps
-from lstm_jax.backends.orders import Machine, order_of
+from lstm_jax.backends.wide import divided_here, transposed_of
 from lstm_jax.native import library, primitives
 from lstm_jax.scan.chunks import over_time
 from lstm_jax.scan.layer import Direction, by_xla, run_layers
 from lstm_jax.scan.loop import Loop
 
-
-# Products of a step below which "auto" leaves it to XLA: a call of the kernel costs about
-# 5 microseconds more. Measured over B 1 to 64 and H 16 to 512 (docs/native.md).
+# Products of a step below which "auto" leaves it to XLA: a call of the kernel costs
+# microseconds more. Measured over B 1 to 64 and H 16 to 512 (docs/native.md).
 _SMALL_STEP = 200_000
 
 
@@ -33,14 +32,13 @@ class Native:
             exported program, and where `jit` divides arrays among devices; and whether
             it runs a single step of few units, where it takes less time. "auto" has it;
             else the kernel runs the step, and what it cannot be called in is refused.
-        machine: The CPU whose order of products is that of the XLA program; None means
-            this one.
+        divided: As for `XLA`, whose program runs where the kernel does not.
     """
 
     name: ClassVar[str] = "native"
     every_transform: ClassVar[bool] = True
     fallback: bool = False
-    machine: Machine | None = None
+    divided: bool | None = None
 
     def unsupported(self, spec: LSTMSpec) -> str | None:
         """Every reason why the kernel cannot run `spec`, in one sentence."""
@@ -48,19 +46,19 @@ class Native:
         return f"{', and '.join(reasons)}." if reasons else None
 
     def settled(self) -> "Native":
-        """The same, with the machine of this process if none was given."""
-        return self if self.machine else replace(self, machine=Machine.here())
+        """The same, with what this process decides."""
+        return replace(self, divided=divided_here()) if self.divided is None else self
 
     def run(
         self, loop: Loop, spec: LSTMSpec, layers: Layers, steps: Steps, states: States
     ) -> tuple[Array, LSTMState]:
         """Run the layers one after the other, see `lstm_jax.backends.Backend`."""
-        machine = self.machine
-        assert machine is not None, "settled() gives one"  # noqa: S101
+        divided = self.divided
+        assert divided is not None, "settled() gives one"  # noqa: S101
 
         def loop_of(steps: Steps) -> Loop:
-            order = order_of(machine, steps.xs.shape, spec.hidden_size)
-            return replace(loop, order=order)
+            transposed = transposed_of(steps, spec, divided)
+            return replace(loop, transposed=transposed)
 
         direction = partial(self._direction, spec)
         return run_layers(loop_of, layers, steps, states, direction)
@@ -78,7 +76,7 @@ class Native:
 
 
 def _is_small_step(spec: LSTMSpec, steps: Steps) -> bool:
-    """Whether it is one step whose products take less time than a call of the kernel."""
+    """Whether it is one step, whose products are too few for a call of the kernel."""
     count, *batch, inputs = steps.xs.shape
     products = 4 * spec.hidden_size * (inputs + spec.output_size) * prod(batch)
     return count == 1 and products < _SMALL_STEP

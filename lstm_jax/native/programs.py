@@ -1,13 +1,11 @@
 """What the primitives compute, as XLA programs: chunk by chunk, as `over_time` does."""
 
-from functools import partial
 from typing import Any
 
 import jax
 
 from lstm_jax._types import LayerParams, LSTMState, States, Steps
 from lstm_jax.scan.chunks import in_chunks, length_of
-from lstm_jax.scan.devices import by_device
 from lstm_jax.scan.gates import Gates, weights_of
 from lstm_jax.scan.layer import by_xla
 from lstm_jax.scan.loop import Loop
@@ -28,11 +26,10 @@ def residuals(
 ) -> tuple[LSTMState, Known]:
     """The state after the last step, and all that the derivatives need."""
     weights = weights_of(params, steps.xs.dtype)
-    keep_all = partial(forward, everything)
 
     def chunk(state: LSTMState, part: Steps) -> tuple[LSTMState, Known]:
-        run = by_device(loop, keep_all, keep_all)
-        final, *known = run(weights, part, states._replace(before=state))
+        start = states._replace(before=state)
+        final, *known = forward(everything, loop, weights, part, start)
         return final, tuple(known)
 
     return in_chunks(
@@ -56,7 +53,7 @@ def tangents(
         start = jax.tree.map(lambda a: a[-1 if loop.reverse else 0], found)
         primals = weights, steps, states._replace(before=start)
         given = d_weights, Steps(d_xs), d_states._replace(before=d_state)
-        d_hs, d_state = tangents_of(loop.plain(), primals, list(known), given)
+        d_hs, d_state = tangents_of(loop, primals, list(known), given)
         return d_state, d_hs
 
     parts = steps, d_xs, known, found

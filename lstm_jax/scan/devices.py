@@ -1,9 +1,5 @@
 """Arrays on several devices, and in the types of the scan."""
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -12,22 +8,6 @@ from jaxtyping import Array
 
 from lstm_jax._types import LayerParams, LSTMState, States, Steps
 from lstm_jax.scan.gates import accumulator
-from lstm_jax.scan.loop import Loop
-
-
-def by_device(
-    loop: Loop, cpu: Callable[..., Any], others: Callable[..., Any]
-) -> Callable[..., Any]:
-    """`cpu` in the loop's order on a CPU, `others` in the plain order elsewhere.
-
-    The device is known when a program is lowered, not when it is traced. So both are
-    traced, whatever this host is, and a program for another device does not depend on
-    the order of the products on this one.
-    """
-    elsewhere = partial(others, loop.plain())
-    if loop.order is None:
-        return elsewhere
-    return partial(lax.platform_dependent, cpu=partial(cpu, loop), default=elsewhere)
 
 
 def in_shard_map() -> bool:

@@ -8,11 +8,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array
 
 from lstm_jax._types import LayerParams, Layers, LSTMState, States, Steps
 from lstm_jax.scan.chunks import over_time
-from lstm_jax.scan.devices import by_device, to_scan
+from lstm_jax.scan.devices import to_scan
 from lstm_jax.scan.loop import Loop
 from lstm_jax.scan.transposed import transposed
 
@@ -92,14 +93,16 @@ def side_by_side(outputs: list[Array], steps: Steps) -> Array:
 def by_xla(loop: Loop, steps: Steps) -> Direction:
     """What runs one direction: values from one loop, derivatives from another.
 
-    Only a CPU runs `transposed`, without masks or derivatives, and with rows.
+    Only a CPU runs `transposed`, without masks or derivatives, and with rows. The
+    device is known when a program is lowered, not when it is traced. So both programs
+    are traced, whatever this host is, and that of another device does not depend on it.
     """
     differentiable = partial(over_time, loop)
-    if loop.order is None:
-        return differentiable
     masked = steps.valid is not None or steps.reset is not None
-    fits = not masked and 0 not in steps.xs.shape
-    fastest = transposed if loop.order.transposed and fits else over_time
-    run: Any = jax.custom_jvp(by_device(loop, fastest, over_time))
+    if loop.transposed is None or masked or 0 in steps.xs.shape:
+        return differentiable
+    cpu = partial(transposed, loop) if loop.transposed else differentiable
+    by_device = partial(lax.platform_dependent, cpu=cpu, default=differentiable)
+    run: Any = jax.custom_jvp(by_device)
     run.defjvp(partial(jax.jvp, differentiable))
     return run

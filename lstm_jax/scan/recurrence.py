@@ -20,7 +20,6 @@ from jax import lax
 from jaxtyping import Array
 
 from lstm_jax._types import LSTMState, States, Steps
-from lstm_jax.scan.devices import by_device
 from lstm_jax.scan.gates import Gates, Weights, cell_of, split_gates
 from lstm_jax.scan.loop import Loop
 from lstm_jax.scan.products import gate_sums, product
@@ -77,9 +76,6 @@ def forward(
         steps: Inputs in the type of the products, `(T, *B, I)`, and masks.
         states: State before the first step (the last, if reversed), and after a reset.
     """
-    # JAX moves what a loop over chunks does not change in front of it, in the orders of
-    # all devices. The barrier ties the weights to the state, so they stay inside.
-    weights, before = lax.optimization_barrier((weights, states.before))
     read, sums = gate_sums(loop, weights, steps.xs)
 
     def step(state: LSTMState, now: Steps) -> tuple[LSTMState, tuple[LSTMState, Gates]]:
@@ -89,7 +85,7 @@ def forward(
         return new, (new, gates)
 
     steps = steps._replace(xs=read)
-    final, (after, gates) = lax.scan(step, before, steps, reverse=loop.reverse)
+    final, (after, gates) = lax.scan(step, states.before, steps, reverse=loop.reverse)
     return keep(final, after, gates)
 
 
@@ -102,8 +98,7 @@ def recurrence(loop: Loop) -> Callable[..., tuple[Array, LSTMState]]:
 
 def _jvp(loop: Loop, primals: tuple, tangents: tuple) -> tuple:
     """Outputs and their tangents."""
-    keep_all = partial(forward, everything)
-    final, *known = by_device(loop, keep_all, keep_all)(*primals)
+    final, *known = forward(everything, loop, *primals)
     # The backward pass is given the gates and states, and not the sequences that are
     # made of them. Fresh memory is slow, and this is most of it.
     once_more = jax.checkpoint(tangents_of, static_argnums=0, prevent_cse=False)

@@ -31,7 +31,7 @@ def transposed(
     element is flat: XLA's CPU code for a few rows at the end of a shape is slow.
 
     Args:
-        loop: What is fixed about the loop; `loop.order.transposed` is the blocks.
+        loop: What is fixed about the loop.
         params: Weights in the type of the cell.
         steps: Inputs in the type of the products, `(T, *B, I)`, without masks.
         states: State before the first step (the last, if reversed).
@@ -42,11 +42,10 @@ def transposed(
     (count, *batch, inputs), (h, c) = steps.xs.shape, states.before
     rows, dtype, weights = prod(batch), h.dtype, weights_of(params, steps.xs.dtype)
     multiply = partial(product, precision=loop.precision, axis=0)
-    blocks = partial(_blocks, loop.order.transposed)  # pyright: ignore
     both = jnp.concatenate([weights.weight_ih, weights.weight_hh], axis=1)
     bias = jnp.zeros(len(both), c.dtype) if weights.bias is None else weights.bias
     bias = jnp.broadcast_to(bias[:, None], (len(both), rows))
-    of_units = list(zip(blocks(both, 4), _flat(blocks(bias, 4)), strict=True))
+    of_units = list(zip(_blocks(both, 4), _flat(_blocks(bias, 4)), strict=True))
 
     def cells(factor: Array, cs: list[Array]) -> tuple[list[Array], list[Array]]:
         ys, after = [], []
@@ -68,17 +67,17 @@ def transposed(
         return (hs, cs), features(hs).T
 
     h, c = (a.reshape(rows, a.shape[-1]).T for a in states.before)
-    hs = blocks(h, 1) if weights.weight_hr is None else [h]
+    hs = _blocks(h, 1) if weights.weight_hr is None else [h]
     xs = steps.xs.reshape(count, rows, inputs)
-    start = _flat(hs), _flat(blocks(c, 1))
+    start = _flat(hs), _flat(_blocks(c, 1))
     after, ys = lax.scan(step, start, xs, reverse=loop.reverse)
     h, c = (features(parts).T.reshape(*batch, -1) for parts in after)
     return ys.reshape(count, *batch, h.shape[-1]), LSTMState(h, c)
 
 
-def _blocks(number: int, array: Array, kinds: int) -> list[Array]:
-    """`(kinds * H, n)` cut by units into that many blocks, each `(kinds * h, n)`."""
-    parts = jnp.array_split(array.reshape(kinds, -1, array.shape[1]), number, axis=1)
+def _blocks(array: Array, kinds: int) -> list[Array]:
+    """`(kinds * H, n)` cut by units into two blocks, each `(kinds * h, n)`."""
+    parts = jnp.array_split(array.reshape(kinds, -1, array.shape[1]), 2, axis=1)
     return [part.reshape(-1, array.shape[1]) for part in parts]
 
 

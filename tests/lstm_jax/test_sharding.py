@@ -10,7 +10,6 @@ import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec as Spec
 
 from lstm_jax import LSTMState, lstm
-from lstm_jax.backends import BACKENDS, XLA, Order
 from tests.given.inputs import (
     P,
     assert_near,
@@ -25,18 +24,6 @@ pytestmark = pytest.mark.usefixtures("float64")
 B = 8
 ALL = {"num_layers": 2, "bidirectional": True, "proj_size": P}
 AXES = [AxisType.Auto, AxisType.Explicit]
-
-
-@pytest.fixture(
-    autouse=True,
-    params=[
-        pytest.param(Order(), id="plain", marks=pytest.mark.slow),
-        pytest.param(Order(fused_input=True, per_gate=True), id="fused, per gate"),
-    ],
-)
-def _order(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Products as for few units, and as for many."""
-    monkeypatch.setitem(BACKENDS, "xla", XLA(order=request.param))
 
 
 def make_mesh(kind: AxisType) -> jax.sharding.Mesh:
