@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ from lstm_jax._types import Precision
 from lstm_jax.scan.gates import Weights, accumulator, split_gates
 from lstm_jax.scan.loop import Loop
 
-Sums = Callable[[list[Array], Array], list[Array]]
+Sums = Callable[[Any, Array], list[Array]]
 
 
 def product(x: Array, weight: Array, precision: Precision, axis: int = -1) -> Array:

@@ -25,6 +25,11 @@ WIDE, NARROW = LAYERS[:2], LAYERS[2:]
 LARGE = [pytest.param(layer, marks=pytest.mark.slow) for layer in LAYERS[1:3]]
 
 
+def steps_of(*shape: Any) -> Steps:
+    xs: Any = jax.ShapeDtypeStruct(shape, "float32")
+    return Steps(xs)
+
+
 @pytest.mark.parametrize(
     ("rows", "units", "sizes", "wide"),
     [
@@ -40,14 +45,14 @@ def test_a_layer_is_wide_by_its_sizes(
 ) -> None:
     spec = LSTMSpec(input_size=5, hidden_size=units, **sizes)
     for count in (1, 1000):
-        steps = Steps(jax.ShapeDtypeStruct((count, *rows, 5), "float32"))
+        steps = steps_of(count, *rows, 5)
         found = [transposed_of(steps, spec, divided) for divided in (False, True)]
         assert found == ([True, False] if wide else [None, None])
 
 
 def test_a_symbolic_size_is_not_wide() -> None:
     (count,) = jax.export.symbolic_shape("t")
-    steps = Steps(jax.ShapeDtypeStruct((count, 32, 5), "float32"))
+    steps = steps_of(count, 32, 5)
     assert transposed_of(steps, LSTMSpec(input_size=5, hidden_size=256), False) is None
 
 
