@@ -1,5 +1,6 @@
 """The hook of the build: why there is no kernel is said, and nothing is left over."""
 
+import os
 import platform
 from pathlib import Path
 
@@ -41,3 +42,6 @@ def test_what_is_newer_than_its_source_is_not_compiled_again(
     library.touch()
     monkeypatch.setenv("CXX", "nowhere-at-all")
     hatch_build.compile_kernel(library)
+    os.utime(library, (0, 0))
+    with pytest.raises(hatch_build.NotCompiledError, match="does not start"):
+        hatch_build.compile_kernel(library)

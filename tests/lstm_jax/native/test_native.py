@@ -95,6 +95,22 @@ def test_lengths_of_0_and_resets_to_a_learnt_state_are_those_of_xla() -> None:
     assert_near(of(native), of(xla))
 
 
+def test_gates_and_cells_end_where_they_saturate() -> None:
+    """Where the kernel's own exp and tanh end, at infinity, and of NaN."""
+    ends = [0.0, 1e-30, 1e-3, 7.9, 8.0, 17.4, 87.3, 88.0, 88.1, 104.0, 1e30, np.inf]
+    sums = np.array([*ends, *np.negative(ends), np.nan], np.float32)
+    ones, zeros = jnp.ones((32, 1)), jnp.zeros((32, 8))
+    params = {"weight_ih_l0": ones, "weight_hh_l0": zeros}
+    xs = jnp.broadcast_to(sums[:, None], (3, len(sums), 1))
+    ys, _ = native(params, xs)
+    with np.errstate(over="ignore"):
+        gate, c = 1 / (1 + np.exp(-sums.astype(float))), np.zeros(len(sums))
+    for y in ys:
+        c = gate * c + gate * np.tanh(sums.astype(float))
+        exact = np.broadcast_to((gate * np.tanh(c))[:, None], y.shape)
+        np.testing.assert_allclose(y, exact, rtol=1e-6, atol=1e-37)
+
+
 def second_derivatives(lstm: Any) -> dict[str, Any]:
     params, xs = drawn(4, 2, 3)
     along = jax.tree.map(jnp.ones_like, params)
