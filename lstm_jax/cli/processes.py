@@ -72,15 +72,21 @@ def _of_jax(command: str, environment: Mapping[str, str]) -> Processes | None:
             "them, or unset the others for one process."
         )
     count, number = (_number(command, environment, name) for name in JAX[1:])
+    if not count:
+        raise ValueError(
+            f"{command}: {JAX[1]}=0 must be 1 or more: it counts the processes. Set it "
+            f"to how many there are, or unset {', '.join(JAX)} for one process."
+        )
     if number >= count:
         raise ValueError(
             f"{command}: {JAX[2]}={number} must be below {JAX[1]}={count}: processes "
             "are counted from 0. Set it to the number of this process."
         )
-    if ":" not in environment[JAX[0]]:
+    host, _, port = environment[JAX[0]].rpartition(":")
+    if not (host and port.isdecimal() and 0 < int(port) < 2**16):
         raise ValueError(
-            f"{command}: {JAX[0]}={environment[JAX[0]]} must have a port, as "
-            "node1:1234: process 0 listens there. Use one that is free."
+            f"{command}: {JAX[0]}={environment[JAX[0]]} must have a port, 1 to 65535, "
+            "as node1:1234: process 0 listens there. Use one that is free."
         )
     names = ("coordinator_address", "num_processes", "process_id")
     values: Any = environment[JAX[0]], count, number
@@ -91,8 +97,8 @@ def _of_jax(command: str, environment: Mapping[str, str]) -> Processes | None:
 def _number(command: str, environment: Mapping[str, str], name: str) -> int:
     if not environment[name].isdecimal():
         raise ValueError(
-            f"{command}: {name}={environment[name]} must be a whole number. Set it to "
-            "one, or unset it."
+            f"{command}: {name}={environment[name]} must be a whole number from 0 up. "
+            "Set it to one, or unset it."
         )
     return int(environment[name])
 
@@ -176,9 +182,13 @@ def _sentences(command: str, go_on: str, count: int) -> list[str]:
         f"all {count} processes must start within {SECONDS} s: one has not come, or "
         "the first is not reached. Start all of them, with the first one's address."
     )
+    begun = command == "resume"
+    again = (
+        "Go" if begun else "Where no run was begun, start all of them again; else go"
+    )
     lost = (
         f"all {count} processes must run to the end: another one has ended, or is not "
-        f"reached. Go on, in any number of processes, with: {go_on}"
+        f"reached. {again} on, in any number of processes, with: {go_on}"
     )
     busy = (
         "the port of the first process must be free: another program listens there. "

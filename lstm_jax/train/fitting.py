@@ -228,16 +228,31 @@ def _open(
             _go_on(training, place, section)
         else:
             place.refuse_other()
-    training.devices.refuse_unequal(
-        {
-            "options": repr(section["options"]),
-            "data": section["fingerprint"],
-            "model": training.devices.held(training.moving.params),
-            "the step of the last checkpoint": training.standing.step,
-        }
-    )
+    called_with = _called_with(training, section)
+    called_with["whether there is a folder"] = place is not None
+    training.devices.refuse_unequal(called_with)
     if place is not None and not going_on:
         place.begin(training.model, section)
+
+
+def _called_with(training: Training, section: dict[str, Any]) -> dict[str, Any]:
+    """What must be the same in every process, by the name of what may differ."""
+    devices, reads = training.devices, training.reads
+    sizes = [_size(reads.train), reads.valid and _size(reads.valid)]
+    return {
+        **section["options"],
+        "minutes": training.ends.minutes,
+        "unit_devices": devices.units,
+        "data": (section["fingerprint"], section.get("recipe"), sizes),
+        "model": training.network.text,
+        "weights": devices.held(training.moving.params),
+        "the step of the last checkpoint": training.standing.step,
+    }
+
+
+def _size(source: Source) -> int | None:
+    """How many samples there are, or batches; None where that is not known."""
+    return len(source.rows) if isinstance(source, Drawn) else source.steps
 
 
 def _go_on(training: Training, place: Folder, section: dict[str, Any]) -> None:

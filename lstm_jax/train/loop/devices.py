@@ -175,7 +175,7 @@ class Devices:
         others = [name for k, name in enumerate(held) if len(set(found[:, k])) > 1]
         if others:
             raise ValueError(
-                f"fit: {' and '.join(others)} must be the same in all "
+                f"fit: {', '.join(others)} must be the same in all "
                 f"{self.processes} processes: each trains on its rows of the same "
                 "batches. Start all of them with the same command, on files that all "
                 "of them see."
@@ -210,8 +210,8 @@ def read_devices(given: Sequence[Any] | None, units: int = 1) -> Devices:
     if len(set(counts)) > 1:
         raise ValueError(
             f"fit: devices must be as many of each process: of the {len(counts)} "
-            f"processes there are {counts}. Use devices=jax.devices(), and start each "
-            "process with as many."
+            f"processes there are {counts}. Start each process with as many, and leave "
+            "`devices` out."
         )
     devices.sort(key=lambda device: (device.process_index, device.id))
     _check_divisor(units, counts[0])

@@ -71,14 +71,28 @@ REFUSED = [
     ),
     (
         GIVEN | {JAX[1]: "two"},
-        "JAX_NUM_PROCESSES=two must be a whole number. Set it to one, or unset it.",
+        (
+            "JAX_NUM_PROCESSES=two must be a whole number from 0 up. Set it to one, or "
+            "unset it."
+        ),
     ),
     (
-        GIVEN | {JAX[0]: "node1"},
+        GIVEN | {JAX[1]: "0", JAX[2]: "0"},
         (
-            "JAX_COORDINATOR_ADDRESS=node1 must have a port, as "
-            "node1:1234: process 0 listens there. Use one that is free."
+            "JAX_NUM_PROCESSES=0 must be 1 or more: it counts the processes. Set it to "
+            "how many there are, or unset JAX_COORDINATOR_ADDRESS, JAX_NUM_PROCESSES, "
+            "JAX_PROCESS_ID for one process."
         ),
+    ),
+    *(
+        (
+            GIVEN | {JAX[0]: address},
+            (
+                f"JAX_COORDINATOR_ADDRESS={address} must have a port, 1 to 65535, as "
+                "node1:1234: process 0 listens there. Use one that is free."
+            ),
+        )
+        for address in ("node1", "node1:", ":1234", "node1:abc", "node1:65536")
     ),
     (
         {"OMPI_COMM_WORLD_SIZE": "2"},

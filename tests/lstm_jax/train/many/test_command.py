@@ -104,8 +104,9 @@ def test_a_process_that_is_gone_ends_the_others(
     assert all(code != 0 and seconds < 60 for code, seconds in ended)
     sentence = (
         "python -m lstm_jax: train: all 3 processes must run to the end: another one "
-        "has ended, or is not reached. Go on, in any number of processes, with: python "
-        f"-m lstm_jax resume {out}\n"
+        "has ended, or is not reached. Where no run was begun, start all of them "
+        "again; else go on, in any number of processes, with: python -m lstm_jax "
+        f"resume {out}\n"
     )
     for process, (_, err) in zip(others, texts, strict=True):
         assert err.endswith(sentence)
@@ -151,18 +152,35 @@ def test_one_that_waits_for_the_others_ends_after_a_minute(
     assert time.monotonic() - before < 75
 
 
+LAYERS = ("--num-layers", "2", "--dropout")
+
+
+@pytest.mark.parametrize(
+    ("others", "named"),
+    [
+        (("--seed", "0", "1"), "seed, weights"),
+        (("--unit-devices", "1", "2"), "unit_devices"),
+        (("--minutes", "1", "2"), "minutes"),
+        ((*LAYERS, "0", "0.5"), "model"),
+        (("--remat", "3", "4"), "model"),
+        (("--predict", "change", "level"), "data"),
+    ],
+)
 def test_processes_that_are_called_with_other_things_are_refused(
-    table: str, tmp_path: Path
+    table: str, tmp_path: Path, others: tuple[str, ...], named: str
 ) -> None:
-    out = tmp_path / "run"
-    started = start(2, lambda k: train(table, out, "--seed", str(k)))
-    for code, _, err in finish(started):
+    """The last two words are those of either process."""
+    out, (*flags, first, second) = tmp_path / "run", others
+    lines = [train(table, out, *flags, word) for word in (first, second)]
+    before = time.monotonic()
+    for code, _, err in finish(start(2, lambda k: lines[k], 2)):
         assert code == 2
         assert err == (
-            "python -m lstm_jax: train: options and model must be the same in all 2 "
+            f"python -m lstm_jax: train: {named} must be the same in all 2 "
             "processes: each trains on its rows of the same batches. Start all of them "
             "with the same command, on files that all of them see.\n"
         )
+    assert time.monotonic() - before < 60
     assert not out.exists()
 
 
