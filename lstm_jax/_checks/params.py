@@ -174,10 +174,15 @@ def _refuse_shapes(
         if params[key].shape != expected[key]
     ]
     if wrong:
-        raise ValueError(
-            f"{where}: {_first(wrong, '; ')}: {why} Check that the weights are one "
-            "LSTM's, in torch's layout."
-        )
+        cure = "Check that the weights are one LSTM's, in torch's layout."
+        if any(params[k].shape == _apart(expected[k]) for k in expected):
+            cure = "Use lstm_jax.gather_units on the weights of the LSTM."
+        raise ValueError(f"{where}: {_first(wrong, '; ')}: {why} {cure}")
+
+
+def _apart(shape: tuple) -> tuple:
+    """The shape of a parameter that `shard_units` has given an axis of gates."""
+    return (4, shape[0] // 4, *shape[1:]) if shape else ()
 
 
 def _spec_of_keys(

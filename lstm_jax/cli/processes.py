@@ -180,7 +180,8 @@ def _sentences(command: str, go_on: str, count: int) -> list[str]:
     where = f"python -m lstm_jax: {command}: "
     late = (
         f"all {count} processes must start within {SECONDS} s: one has not come, or "
-        "the first is not reached. Start all of them, with the first one's address."
+        "the first is not reached. Start all of them, each with a number of its own, "
+        "and with the first one's address."
     )
     begun = command == "resume"
     again = (

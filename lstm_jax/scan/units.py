@@ -35,6 +35,7 @@ def shard_units(
     Raises:
         ValueError: If the parameters are not those of one LSTM, or the axis does not
             fit them or is not of the kind `Auto`.
+        TypeError: If `mesh` is no mesh.
 
     Example:
         >>> Auto = jax.sharding.AxisType.Auto
@@ -67,7 +68,8 @@ def gather_units(params: Mapping[str, Array]) -> dict[str, Array]:
         params: Parameters, their gradients, or their averages in an optimizer.
 
     Returns:
-        Weights `(4H, I)` and `(4H, P)`, biases `(4H,)`, whole on each device.
+        Weights `(4H, I)` and `(4H, P)`, biases `(4H,)`, whole on each device; within
+        `jit`, where XLA puts them.
 
     Raises:
         ValueError: If the shapes are not those of `shard_units`.
@@ -82,9 +84,9 @@ def gather_units(params: Mapping[str, Array]) -> dict[str, Array]:
     _ = _checks.read_spec(where, stacked_shapes(arrays))
 
     def whole(name: str, array: Array) -> Array:
-        if isinstance(array.sharding, NamedSharding):
-            spread = NamedSharding(array.sharding.mesh, PartitionSpec())
-            array = jax.device_put(array, spread)
+        place = getattr(array, "sharding", None)  # within `jit` or `grad` there is none
+        if isinstance(place, NamedSharding):
+            array = jax.device_put(array, NamedSharding(place.mesh, PartitionSpec()))
         return array.reshape(stacked_shape(name, array.shape))
 
     return {name: whole(name, array) for name, array in arrays.items()}
@@ -115,6 +117,12 @@ def stacked_shape(name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _check_axis(where: str, mesh: Mesh, axis: str, spec: LSTMSpec) -> None:
+    if not isinstance(mesh, Mesh):
+        raise TypeError(
+            f"{where}: mesh must be a jax.sharding.Mesh, not {type(mesh).__name__}: it "
+            "has the devices and the names of their axes. Use jax.make_mesh(sizes, "
+            "names, axis_types=...)."
+        )
     if axis not in mesh.axis_names:
         raise ValueError(
             f"{where}: {axis=} must be an axis of the mesh, which has "

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import pandas as pd
 from flax import nnx
 
@@ -244,6 +245,7 @@ def _called_with(training: Training, section: dict[str, Any]) -> dict[str, Any]:
         "minutes": training.ends.minutes,
         "unit_devices": devices.units,
         "data": (section["fingerprint"], section.get("recipe"), sizes),
+        "the first batch": {} if section["fingerprint"] else _first(reads.train),
         "model": training.network.text,
         "weights": devices.held(training.moving.params),
         "the step of the last checkpoint": training.standing.step,
@@ -253,6 +255,13 @@ def _called_with(training: Training, section: dict[str, Any]) -> dict[str, Any]:
 def _size(source: Source) -> int | None:
     """How many samples there are, or batches; None where that is not known."""
     return len(source.rows) if isinstance(source, Drawn) else source.steps
+
+
+def _first(source: Source) -> dict[str, Any]:
+    """The arrays of the first batch, or of the first sample of rows."""
+    drawn = isinstance(source, Drawn)
+    first = source.rows.take(np.zeros(1, int)) if drawn else next(iter(source.batches))
+    return {name: a for name, a in first._asdict().items() if a is not None}
 
 
 def _go_on(training: Training, place: Folder, section: dict[str, Any]) -> None:

@@ -11,10 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import nnx
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from numpy.testing import assert_allclose
 
-from lstm_jax import gather_units, init_params, lstm, shard_units
+from lstm_jax import LSTM, gather_units, init_params, lstm, shard_units
 from tests.given.many import finish, start
 
 T, B, INPUTS, H, P = 7, 4, 5, 16, 3
@@ -116,6 +117,19 @@ def test_gathered_are_the_parameters_that_were_divided() -> None:
         np.testing.assert_array_equal(back[name], array)
 
 
+def test_they_are_gathered_within_jit_and_grad() -> None:
+    whole, mesh = drawn(), mesh_of(2)
+    divided, xs = shard_units(whole, mesh), inputs(mesh)
+
+    def loss(params: Any) -> Any:
+        return (lstm(params, xs)[0] ** 2).sum()
+
+    expected = jax.grad(loss)(whole)
+    found = jax.grad(lambda params: loss(gather_units(params)))(divided)
+    assert_same(gather_units(found), expected)
+    assert_same(jax.jit(gather_units)(divided), whole)
+
+
 @pytest.mark.slow
 def test_an_optimizer_moves_each_device_s_units() -> None:
     whole, mesh = drawn(), mesh_of(2)
@@ -212,6 +226,12 @@ REFUSED: dict[str, tuple[Any, str]] = {
         lambda: gather_units(drawn()),
         r"params must have an axis of gates, as weight_ih_l0 \(4, H, I\)",
     ),
+    "a model that is given them": (
+        lambda: LSTM(INPUTS, H, rngs=nnx.Rngs(0)).load_params(
+            shard_units(drawn(), mesh_of(2))
+        ),
+        r"must be \(64, 5\): .* Use lstm_jax.gather_units on the weights of the LSTM\.",
+    ),
     "divided twice": (
         lambda: shard_units(shard_units(drawn(proj_size=P), mesh_of(2)), mesh_of(2)),
         r"weight_hh_l0.shape=\(4, 16, 3\) .* Use lstm_jax.gather_units\(params\)\.",
@@ -231,6 +251,13 @@ def test_what_does_not_fit_is_refused(case: str) -> None:
     call, sentence = REFUSED[case]
     with pytest.raises(ValueError, match=sentence):
         _ = call()
+
+
+@pytest.mark.usefixtures("no_jaxtyping")
+def test_what_is_no_mesh_is_refused() -> None:
+    devices: Any = jax.devices()
+    with pytest.raises(TypeError, match="mesh must be a jax.sharding.Mesh, not list"):
+        _ = shard_units(drawn(), devices)
 
 
 def test_the_kernel_by_name_refuses_divided_units() -> None:

@@ -88,6 +88,7 @@ def to_torch(source: Any) -> Any:
 
     Raises:
         TypeError: If the source is none of these.
+        ValueError: If `lstm_jax.shard_units` has given its gates an axis.
         ModuleNotFoundError: If torch is not installed.
 
     Example:
@@ -96,11 +97,23 @@ def to_torch(source: Any) -> Any:
         LSTM(3, 4, num_layers=2)
     """
     portable = portable_of("to_torch", source)
+    _refuse_gate_axis(portable.params)
     need_torch("to_torch", "what it returns is torch's")
     state_dict = _tensors(portable.params)
     if portable.kind == "mapping":
         return state_dict
     return _loaded(_module(portable), state_dict)
+
+
+def _refuse_gate_axis(params: Mapping[str, Any]) -> None:
+    """Refuse `(4, H, P)`; four LSTMs side by side are `(4, 4H, P)`, `(4, P, H)`."""
+    shape = getattr(params.get("weight_hh_l0"), "shape", ())
+    projection = getattr(params.get("weight_hr_l0"), "shape", shape[1:])
+    if len(shape) == 3 and shape[0] == 4 and projection == (shape[2], projection[-1]):
+        raise ValueError(
+            f"to_torch: weight_hh_l0.shape={shape} must be two sizes: torch's LSTM "
+            "stores matrices. Use lstm_jax.gather_units(params)."
+        )
 
 
 def _module(portable: Portable) -> Any:

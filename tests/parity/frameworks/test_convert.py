@@ -280,6 +280,23 @@ def test_what_to_torch_cannot_take_has_a_cure():
     assert len(parity.to_torch(variables["params"])) == 4
 
 
+def test_gates_on_an_axis_of_their_own_are_sent_to_gather_units():
+    mesh = jax.make_mesh((1,), ("units",), axis_types=(jax.sharding.AxisType.Auto,))
+    for sizes in ({}, {"proj_size": 2}):
+        params = lstm_jax.init_params(
+            jax.random.key(0), input_size=5, hidden_size=4, **sizes
+        )
+        divided = lstm_jax.shard_units(params, mesh)
+        said = refused(ValueError, parity.to_torch, divided)
+        assert said == (
+            f"to_torch: weight_hh_l0.shape={divided['weight_hh_l0'].shape} must be two "
+            "sizes: torch's LSTM stores matrices. Use lstm_jax.gather_units(params)."
+        )
+        assert len(parity.to_torch(lstm_jax.gather_units(divided))) == len(params)
+        four = {name: np.stack([array] * 4) for name, array in params.items()}
+        assert len(parity.to_torch(four)) == len(params), "four of them, for vmap"
+
+
 def test_a_path_is_sent_to_what_reads_it(tmp_path):
     path = tmp_path / "a.safetensors"
     parity.write_tensors(torch.nn.LSTM(5, 4), path)

@@ -146,8 +146,8 @@ def test_one_that_waits_for_the_others_ends_after_a_minute(
     assert out == ""
     assert err == (
         "python -m lstm_jax: train: all 2 processes must start within 50 s: one has "
-        "not come, or the first is not reached. Start all of them, with the first "
-        "one's address.\n"
+        "not come, or the first is not reached. Start all of them, each with a number "
+        "of its own, and with the first one's address.\n"
     )
     assert time.monotonic() - before < 75
 
