@@ -256,7 +256,9 @@ def test_what_does_not_fit_is_refused(case: str) -> None:
 @pytest.mark.usefixtures("no_jaxtyping")
 def test_what_is_no_mesh_is_refused() -> None:
     devices: Any = jax.devices()
-    with pytest.raises(TypeError, match="mesh must be a jax.sharding.Mesh, not list"):
+    with pytest.raises(
+        TypeError, match=r"mesh must be a jax\.sharding\.Mesh, not list"
+    ):
         _ = shard_units(drawn(), devices)
 
 
