@@ -43,7 +43,7 @@ def add_devices(add: Callable[..., Any]) -> None:
 def whole(text: str) -> int:
     """A whole number of an option."""
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number")
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number, 0 or more")
     if int(text) > LARGEST:
         raise argparse.ArgumentTypeError(f"{text!r} must be at most {LARGEST}")
     return int(text)

@@ -17,6 +17,7 @@ from lstm_jax.train.loop.devices import LostError
 SECONDS = 50
 HEARTBEAT = 30  # seconds without a sign of life after which a process is taken for dead
 JAX = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
+LOCAL = "JAX_LOCAL_DEVICE_IDS"
 # What JAX asks for to know of SLURM's tasks, and of Open MPI's up to version 4.
 SLURM = (
     *("SLURM_JOB_ID", "SLURM_STEP_NODELIST", "SLURM_NTASKS", "SLURM_PROCID"),
@@ -46,13 +47,14 @@ def read_processes(command: str, environment: Mapping[str, str]) -> Processes | 
     Raises:
         ValueError: If it tells of them in part, or as JAX does not understand.
     """
+    _check_local(command, environment)
     if any(name in environment for name in JAX[1:]):
         return _of_jax(command, environment)
     for names, *places in ((SLURM, 2, 3), (OPEN_MPI, 1, 2)):
         if all(name in environment for name in names):
             of, this = (_number(command, environment, names[k]) for k in places)
             return _several(Processes(of, this, {}))
-    if int(environment.get(OPEN_MPI[1], "1")) > 1:
+    if environment.get(OPEN_MPI[1], "1") != "1":
         raise ValueError(
             f"{command}: Open MPI must be of version 4 or before: JAX finds the "
             f"processes of no other. Set {', '.join(JAX[:2])} and {JAX[2]} (to "
@@ -61,6 +63,15 @@ def read_processes(command: str, environment: Mapping[str, str]) -> Processes | 
     if JAX[0] in environment:
         return _of_jax(command, environment)
     return None
+
+
+def _check_local(command: str, environment: Mapping[str, str]) -> None:
+    given = environment.get(LOCAL)
+    if given and not all(part.strip().isdecimal() for part in given.split(",")):
+        raise ValueError(
+            f"{command}: {LOCAL}={given} must be numbers of devices, as 0,1,2,3: this "
+            "process takes these of its machine. Set it so, or unset it for all."
+        )
 
 
 def _of_jax(command: str, environment: Mapping[str, str]) -> Processes | None:

@@ -39,6 +39,7 @@ ARGUMENTS = {
         (OPEN_MPI, Processes(2, 1, {})),
         (SLURM | GIVEN, Processes(3, 2, ARGUMENTS)),
         (SLURM | {JAX[0]: "node1:1234"}, Processes(4, 3, {})),
+        (SLURM | {"JAX_LOCAL_DEVICE_IDS": "0,1"}, Processes(4, 3, {})),
         (GIVEN | {JAX[1]: "1", JAX[2]: "0"}, None),
         (SLURM | {"SLURM_NTASKS": "1", "SLURM_PROCID": "0"}, None),
         # A batch file that does not call srun is one process.
@@ -93,6 +94,13 @@ REFUSED = [
             ),
         )
         for address in ("node1", "node1:", ":1234", "node1:abc", "node1:65536")
+    ),
+    (
+        SLURM | {"JAX_LOCAL_DEVICE_IDS": "gpu0"},
+        (
+            "JAX_LOCAL_DEVICE_IDS=gpu0 must be numbers of devices, as 0,1,2,3: this "
+            "process takes these of its machine. Set it so, or unset it for all."
+        ),
     ),
     (
         {"OMPI_COMM_WORLD_SIZE": "2"},

@@ -75,7 +75,8 @@ def test_a_command_is_refused_in_one_sentence(command: str, refused: Any) -> Non
 @pytest.mark.parametrize(
     ("flag", "said"),
     [
-        ("--window x", "argument --window: 'x' must be a whole number"),
+        ("--window x", "argument --window: 'x' must be a whole number, 0 or more"),
+        ("--devices -1", "argument --devices: '-1' must be a whole number, 0 or more"),
         ("--seed 9999999999", "--seed: '9999999999' must be at most 2147483647"),
         ("--rate 0", "argument --rate: '0' must be a number above 0"),
         ("--dropout 1", "argument --dropout: '1' must be below 1"),
