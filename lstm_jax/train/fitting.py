@@ -207,13 +207,14 @@ def _begin(
 
 def _said_of_rows(source: Source, devices: Devices) -> list[str]:
     """Say that a batch is filled up, where there is something to say of it."""
-    rows = devices.filled(source.batch) if isinstance(source, Drawn) else 0
-    if not isinstance(source, Drawn) or rows == source.batch:
+    rows = 0 if devices.count == 1 else source.width
+    filled = devices.filled(rows)
+    if filled == rows:
         return []
     sentence = (
-        f"The {devices.count} devices do not divide batch={source.batch}: each step "
-        f"has {rows} rows, those past {source.batch} of weight 0, and dropout draws "
-        "other masks than on one device."
+        f"The {devices.count} devices do not divide a batch of {rows}: each step has "
+        f"{filled} rows, those past {rows} of weight 0, and dropout draws other masks "
+        "than on one device."
     )
     return [sentence]
 

@@ -78,11 +78,11 @@ class Training:
     ) -> None:
         self.network: Network = program.network
         self.devices = devices
+        optimizer = self._initial(program.optimizer, arrays)
         self.frozen, self.key = devices.put((arrays.frozen, arrays.key))
         self.reads, self.ends, self.model = reads, ends, model
         self._step_program = step_of(program, devices)
         self._evaluate_program = evaluation_of(program.network, program.loss, devices)
-        optimizer = self._initial(program.optimizer, arrays.trained)
         carry = self._zeros("data", reads.train)
         zero = jnp.zeros((), jnp.int32)
         moving = Moving(arrays.trained, optimizer, arrays.others, carry, zero)
@@ -115,13 +115,14 @@ class Training:
             )
         return jax.tree.map(jnp.copy, self.model.initial_state((source.width,)))
 
-    def _initial(self, optimizer: Any, trained: dict[str, Array]) -> Any:
+    def _initial(self, optimizer: Any, arrays: Arrays) -> Any:
         """The optimizer's state; on the host where no device holds all of it."""
         if self.devices.units == 1:
-            return jax.tree.map(jnp.array, optimizer.init(trained))
-        check_units({**trained, **self.frozen}, self.devices.units, optimizer)
+            return jax.tree.map(jnp.array, optimizer.init(arrays.trained))
+        whole = {**arrays.trained, **arrays.frozen}
+        check_units(whole, self.devices.units, optimizer)
         with jax.default_device(jax.local_devices(backend="cpu")[0]):
-            return optimizer.init(jax.tree.map(np.asarray, trained))
+            return optimizer.init(jax.tree.map(np.asarray, arrays.trained))
 
     def _on_devices(self, moving: Moving) -> Moving:
         carry = self.devices.put_state(moving.carry)

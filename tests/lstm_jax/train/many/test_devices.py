@@ -122,9 +122,12 @@ def test_the_validation_is_divided_and_chooses_the_same_weights() -> None:
 def test_devices_that_do_not_divide_the_batch_are_spoken_of() -> None:
     found = fit(model(), TRAIN, **RUN, devices=TWO)
     assert found.said[0] == (
-        "The 2 devices do not divide batch=5: each step has 6 rows, those past 5 of "
-        "weight 0, and dropout draws other masks than on one device."
+        "The 2 devices do not divide a batch of 5: each step has 6 rows, those past 5 "
+        "of weight 0, and dropout draws other masks than on one device."
     )
+    make, three, _ = CASES["streams"]
+    streamed = fit(make(), three, epochs=1, devices=TWO)
+    assert streamed.said[0].startswith("The 2 devices do not divide a batch of 3:")
     assert not any("divide" in said for said in fit(model(), TRAIN, **RUN).said)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 import pytest
 from flax import nnx
@@ -41,6 +42,19 @@ def test_the_losses_and_weights_are_those_of_one_device(tmp_path: Path) -> None:
     saved = load_file(tmp_path / "run" / "model.safetensors")
     for name, array in alone.model.params().items():
         assert saved[name].shape == array.shape, "torch's shapes"
+
+
+@pytest.mark.parametrize(
+    "trainable", ["lstm.weight_hh", pytest.param("fc", marks=pytest.mark.slow)]
+)
+def test_weights_that_stay_are_divided_too(trainable: str) -> None:
+    options = {**OPTIONS, "trainable": trainable}
+    found = fit(model(), samples(24), **options, **DIVIDED)
+    assert_same(found, fit(model(), samples(24), **options))
+    start, after = model().params(), found.model.params()
+    for name in start:
+        stayed = np.array_equal(start[name], after[name])
+        assert stayed is not name.startswith(trainable), name
 
 
 @pytest.mark.parametrize(
