@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 import lstm_jax
 from parity.arrays import numpy_of, tensor_of
 from parity.frameworks.framework import Derived, Outputs
@@ -107,9 +109,10 @@ def to_torch(source: Any) -> Any:
 
 def _refuse_gate_axis(params: Mapping[str, Any]) -> None:
     """Refuse `(4, H, P)`; four LSTMs side by side are `(4, 4H, P)`, `(4, P, H)`."""
-    shape = getattr(params.get("weight_hh_l0"), "shape", ())
-    projection = getattr(params.get("weight_hr_l0"), "shape", shape[1:])
-    if len(shape) == 3 and shape[0] == 4 and projection == (shape[2], projection[-1]):
+    weight, projection = params.get("weight_hh_l0"), params.get("weight_hr_l0")
+    shape = np.shape(weight)
+    outer = shape[1:] if projection is None else np.shape(projection)
+    if len(shape) == 3 and shape[0] == 4 and len(outer) == 2 and outer[0] == shape[2]:
         raise ValueError(
             f"to_torch: weight_hh_l0.shape={shape} must be two sizes: torch's LSTM "
             "stores matrices. Use lstm_jax.gather_units(params)."

@@ -282,9 +282,9 @@ def test_what_to_torch_cannot_take_has_a_cure():
 
 def test_gates_on_an_axis_of_their_own_are_sent_to_gather_units():
     mesh = jax.make_mesh((1,), ("units",), axis_types=(jax.sharding.AxisType.Auto,))
-    for sizes in ({}, {"proj_size": 2}):
+    for proj_size in (0, 2):
         params = lstm_jax.init_params(
-            jax.random.key(0), input_size=5, hidden_size=4, **sizes
+            jax.random.key(0), input_size=5, hidden_size=4, proj_size=proj_size
         )
         divided = lstm_jax.shard_units(params, mesh)
         said = refused(ValueError, parity.to_torch, divided)
