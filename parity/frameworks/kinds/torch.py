@@ -109,7 +109,8 @@ def to_torch(source: Any) -> Any:
 
 def _refuse_gate_axis(params: Mapping[str, Any]) -> None:
     """Refuse `(4, H, P)`; four LSTMs side by side are `(4, 4H, P)`, `(4, P, H)`."""
-    weight, projection = params.get("weight_hh_l0"), params.get("weight_hr_l0")
+    weight: Any = params.get("weight_hh_l0")
+    projection: Any = params.get("weight_hr_l0")
     shape = np.shape(weight)
     outer = shape[1:] if projection is None else np.shape(projection)
     if len(shape) == 3 and shape[0] == 4 and len(outer) == 2 and outer[0] == shape[2]:
