@@ -17,8 +17,8 @@ from numpy.testing import assert_allclose
 from lstm_jax import LSTMModel
 from lstm_jax.scan.chunks import CHUNK_STEPS
 from lstm_jax.train import Arrays, Batch, Run, cross_entropy, fit, resume, streams
-from lstm_jax.train.fitting import _begin, _read
-from lstm_jax.train.loop.devices import read_devices
+from lstm_jax.train.fitting import _begin, _called_with, _read
+from lstm_jax.train.loop.devices import ONE, _mark, read_devices
 from lstm_jax.train.loop.training import Ends
 from lstm_jax.train.options import Learning
 from tests.given.training import RUN, TRAIN, VALID, H, I, T, model, samples, signalling
@@ -174,6 +174,29 @@ class Ending:
             if self.taken == self.at:
                 os.kill(os.getpid(), signal.SIGTERM)
             yield batch
+
+
+def differing(*calls: tuple[Any, Any]) -> list[str]:
+    """What two calls, each of a model and its data, are told apart by."""
+    marks = []
+    for made, data in calls:
+        reads = _read(data, None, 6, 0, ONE)
+        learning = Learning("squared_error", None, 1e-3, 1.0, None)
+        training = _begin(made, learning, reads, Ends(1, 9, None, None), 0, ONE)
+        held = _called_with(training, {"options": {}, "fingerprint": None})
+        marks.append({name: _mark(value) for name, value in held.items()})
+    first, second = marks
+    return [name for name in first if first[name] != second[name]]
+
+
+def test_processes_tell_calls_apart_where_nothing_names_the_samples() -> None:
+    held, other = samples(12), samples(13)
+    parts = [[Batch(held.xs[k:], held.ys[k:])] for k in (0, 6)]
+    assert differing((DEEP(), held), (DEEP(), held)) == []
+    assert differing((DEEP(), held), (DEEP(), other)) == ["data"]
+    assert differing((model(), parts[0]), (model(), parts[1])) == ["the first batch"]
+    assert differing((model(), held), (model(dropout=0.3), held)) == ["model"]
+    assert differing((model(), held), (model(forget_bias=1.0), held)) == ["weights"]
 
 
 Sent = list[tuple[str, list[int]]]
