@@ -1,5 +1,6 @@
 """Optimizers: the one where none is given, and torch's; which weights are trained."""
 
+import math
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
@@ -97,7 +98,8 @@ def torch_optimizer(
         A transformation for `fit(..., optimizer=..., clip=None)`, or any loop.
 
     Raises:
-        ValueError: If the name is unknown, or a number is out of range.
+        ValueError: If the name is unknown, a number is out of range, or an option is
+            another optimizer's.
 
     Example:
         >>> adam = torch_optimizer("adam", 0.1)
@@ -112,10 +114,18 @@ def torch_optimizer(
         rounded power, with up to 3e-5 of it lost; here it is right to a rounding.
     """
     where = "torch_optimizer"
-    given = {"momentum": (momentum, 0.9), "b1": (b1, 0.9), "b2": (b2, 0.999)}
-    for option, (value, usual) in given.items():
-        _check_below(where, option, value, usual, 1.0)
-    _check_below(where, "eps", eps, 1e-8)
+    for option, value, usual, end in (
+        ("momentum", momentum, 0.0, math.inf),
+        ("b1", b1, 0.9, 1.0),
+        ("b2", b2, 0.999, 1.0),
+        ("eps", eps, 1e-8, math.inf),
+    ):
+        _check_below(where, option, value, usual, end)
+        if (name == "sgd") != (option == "momentum") and value != usual:
+            raise ValueError(
+                f"torch_optimizer: {option}={value!r} must not come with {name=}: "
+                "torch's takes none. Leave it out."
+            )
     torchs = 0.01 if name == "adamw" else 0.0
     decay = torchs if weight_decay is None else weight_decay
     _check_below(where, "weight_decay", decay, 0.0)
@@ -219,10 +229,10 @@ def _correction(decay: float, count: Any) -> Any:
 
 
 def _check_below(
-    where: str, name: str, value: float, usual: float, end: float = float("inf")
+    where: str, name: str, value: float, usual: float, end: float = math.inf
 ) -> None:
-    if not 0 <= value < end:
-        below = "" if end == float("inf") else f", and below {end:g}"
+    if not value >= 0 or (value >= end and end < math.inf):
+        below = "" if end == math.inf else f", and below {end:g}"
         raise ValueError(
             f"{where}: {name}={value!r} must be 0 or more{below}. Use {name}={usual:g}."
         )

@@ -24,12 +24,12 @@ def filled(text: str) -> str:
     return "\n\n".join(textwrap.fill(part, 88) for part in text.split("\n\n"))
 
 
-def whole(text: str, least: int = 0) -> int:
+def whole(text: str, least: int = 0, most: int | None = None) -> int:
     """A whole number of an option."""
-    if not text.isdecimal() or int(text) < least:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} must be a whole number of {least} or more"
-        )
+    asked = f"of {least} or more" if most is None else f"from {least} to {most}"
+    end = float("inf") if most is None else most
+    if not text.isdecimal() or not least <= int(text) <= end:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number {asked}")
     return int(text)
 
 

@@ -4,18 +4,26 @@ import argparse
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lstm_jax.terminal import Screen, jsonable, printable, text_table, width
-from parity.cli.options import JSON, add_command, check_report, count, whole
+from parity.cli.options import JSON, add_command, check_report, whole
 from parity.cli.progress import Progress
 from parity.cli.say import say
 from parity.files.beside import write_bytes
 from parity.machine import need_torch
 from parity.report import plot
 from parity.training import drawing
-from parity.training.check import DTYPES, compare, conditioned, ours_of
+from parity.training.check import (
+    DTYPES,
+    MOST_SEED,
+    MOST_STEPS,
+    compare,
+    conditioned,
+    ours_of,
+)
 from parity.training.mistakes import MISTAKES, Mistake, named
 from parity.training.recipe import USUAL, usual
 from parity.training.report import TrainingReport
@@ -74,8 +82,13 @@ def add_to(commands: Any) -> None:
             metavar="NAME",
             help=f"{listed}; may be repeated; all if not given",
         )
-    add("--steps", type=count, default=STEPS, metavar="N", help=f"of each; {STEPS}")
-    add("--seed", type=whole, default=0, metavar="S", help="of weights and batches")
+    for name, least, most, default, text in (
+        ("steps", 1, MOST_STEPS, STEPS, f"of each; {STEPS}"),
+        ("seed", 0, MOST_SEED, 0, "of weights and batches"),
+    ):
+        number = partial(whole, least=least, most=most)
+        letter = name[0].upper()
+        add(f"--{name}", type=number, default=default, metavar=letter, help=text)
     add("--mistake", metavar="NAME", help="train JAX with a known mistake, see --list")
     add("--list", action="store_true", help="list optimizers, models and mistakes")
     add("--json", type=Path, metavar="PATH", help="write every step; - is the screen")

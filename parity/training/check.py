@@ -6,16 +6,16 @@ from typing import Any
 import numpy as np
 
 from lstm_jax import LSTMModel
-from parity.judge.tensors import Array
 from parity.machine import need_torch
 from parity.training.diagnose import Parted, advice, near_epsilon
-from parity.training.judged import budget_of, distances, parting_of
+from parity.training.judged import distances
+from parity.training.own import own_of
 from parity.training.recipe import Recipe, torch_recipe
 from parity.training.report import TrainingReport
-from parity.training.work import MODELS, STEPS, Run, Work, draw, named_model, run_of
+from parity.training.work import MODELS, STEPS, Run, Work, draw, named_model
 
 DTYPES = ("float64", "float32")
-ORDERS = 5  # of the rows of a batch, for torch's own float32
+MOST_STEPS, MOST_SEED = 100_000, 2**32 - 1
 DRAWS = 50  # of the weights of a model with a name
 Ours = Callable[[Work, str], Run]
 
@@ -60,7 +60,8 @@ def check_training(
         weight_decay: Coupled for "sgd" and "adam", decoupled for "adamw".
         clip: The largest global norm of the gradients; None means any.
         dtype: "float64", where all must be within 1e-10; or "float32", where JAX may be
-            twice as far from torch's float64 as torch's float32 is.
+            twice as far from torch's float64 as torch's float32 is: as the worst of 5
+            orders of the rows of the batches, or of 40 where 5 would let it fail.
         steps: Steps of training.
         seed: Of the weights, the batches and the masks of dropout.
 
@@ -71,9 +72,11 @@ def check_training(
 
     Raises:
         ModuleNotFoundError: If torch, or the extra `train`, is not installed.
-        ValueError: If an option is unknown or out of range, the model has another head,
-            or a loop gives other steps or parameters.
-        TypeError: If `model` or `run` is of another kind.
+        ValueError: If an option is unknown, out of range or another optimizer's; the
+            model has another head; a loop gives other steps or parameters; or torch
+            itself does not give the same numbers twice, once with the rows of its
+            batches in another order: no training can then be judged.
+        TypeError: If `model`, `run`, what it yields or an option is of another kind.
 
     Example:
         >>> import optax
@@ -84,7 +87,7 @@ def check_training(
     """
     betas = {"momentum": momentum, "b1": b1, "b2": b2, "eps": eps, "clip": clip}
     recipe = torch_recipe(optimizer, rate, weight_decay=weight_decay, **betas)
-    check_options(dtype, steps)
+    check_options(dtype, steps, seed)
     check_model(model)
     if run is not None and not callable(run) and not hasattr(run, "update"):
         raise TypeError(
@@ -107,8 +110,8 @@ def check_training(
     return compare(title, work, recipe, dtype, _ours(run, recipe))
 
 
-def check_options(dtype: str, steps: int) -> None:
-    """Refuse a type or a number of steps that is not compared.
+def check_options(dtype: str, steps: int, seed: int) -> None:
+    """Refuse a type, a number of steps or a seed that is not compared.
 
     Raises:
         ValueError: If one is out of range.
@@ -118,11 +121,16 @@ def check_options(dtype: str, steps: int) -> None:
             f"check_training: {dtype=} must be float64 or float32: there is no budget "
             "for others. Use dtype='float32'."
         )
-    if steps < 1:
-        raise ValueError(
-            f"check_training: {steps=} must be 1 or more: there must be an update to "
-            "compare. Use steps=200."
-        )
+    for name, value, least, most, why, usual in (
+        ("steps", steps, 1, MOST_STEPS, "the weights of every step are kept", STEPS),
+        ("seed", seed, 0, MOST_SEED, "JAX and NumPy draw by it", 0),
+    ):
+        is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+        if not is_whole or not least <= value <= most:
+            raise ValueError(
+                f"check_training: {name}={value!r} must be a whole number from {least} "
+                f"to {most}: {why}. Use {name}={usual}."
+            )
 
 
 def check_model(model: Any) -> None:
@@ -179,41 +187,26 @@ def compare(
     title: str, work: Work, recipe: Recipe, dtype: str, ours: Ours
 ) -> TrainingReport:
     """The report of a work, trained by torch by a recipe, and by ours."""
-    from parity.training.sides import torch as side
-
-    exact = run_of(list(side.train(work, recipe, "float64", masks=dtype)))
-    torch = [exact]
-    if dtype != "float64":
-        torch = [
-            run_of(list(side.train(work, recipe, dtype, masks=dtype, rows=rows)))
-            for rows in _orders(work.xs.shape[1])
-        ]
+    own = own_of(work, recipe, dtype)
     run = ours(work, dtype)
-    far, torch_far = distances(run, exact), [distances(one, exact) for one in torch]
-    budget = budget_of(dtype, torch_far)
-    parting, mistakes, said = parting_of(far, budget), [], []
+    far = distances(run, own.exact)
+    parting, mistakes, said = own.parting(far), [], []
     if parting is not None:
-        mistakes, said = advice(Parted(work, recipe, dtype, run, far, budget))
+        mistakes, said = advice(Parted(work, recipe, dtype, run, far, own.budget))
     return TrainingReport(
         title=title,
         dtype=dtype,
         recipe=recipe,
         ours=run,
-        exact=exact,
-        torch=torch[0],
+        exact=own.exact,
+        torch=own.first,
         far=far,
-        torch_far=torch_far[0],
-        budget=budget,
+        torch_far=distances(own.first, own.exact),
+        budget=own.budget,
         parting=parting,
         mistakes=mistakes,
         advice=said,
     )
-
-
-def _orders(rows: int) -> list[Array]:
-    """Orders of the rows of a batch; the first is as they are."""
-    rng = np.random.default_rng(0)
-    return [np.arange(rows), *(rng.permutation(rows) for _ in range(ORDERS - 1))]
 
 
 def conditioned(model: str, recipe: Recipe, dtype: str, steps: int, seed: int) -> Work:

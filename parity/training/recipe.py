@@ -1,7 +1,12 @@
 """How a model is trained: torch's options, and what may be done in another way."""
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
+
+_ADAMS = ("b1", "b2", "eps")
+# The options of other optimizers.
+_OTHERS = {"sgd": _ADAMS, "adam": ("momentum",), "adamw": ("momentum",)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +92,9 @@ def torch_recipe(
     """The recipe of an optimizer of torch, with torch's default decay.
 
     Raises:
-        ValueError: If the optimizer is unknown, or a number is out of range.
+        ValueError: If the optimizer is unknown, has no such option, or a number is out
+            of range.
+        TypeError: If an option is no number.
     """
     if optimizer not in USUAL:
         raise ValueError(
@@ -102,16 +109,34 @@ def torch_recipe(
         **{n: v for n, v in options.items() if v is not None},
     }
     for name, value in {"rate": rate, **given}.items():
-        end = 1.0 if name in ("momentum", "b1", "b2") else float("inf")
-        if not 0 <= value < end:
-            below = f", and below {end:g}" * (end == 1)
-            cure = {"rate": 0.01, "clip": 1.0}.get(name, getattr(Recipe, name, 0.0))
+        _check_number(name, value)
+        if name in _OTHERS[optimizer] and value != getattr(Recipe, name):
             raise ValueError(
-                f"check_training: {name}={value!r} must be 0 or more{below}: torch "
-                f"takes no other. Use {name}={cure:g}."
+                f"check_training: {name}={value!r} must not come with {optimizer=}: "
+                "torch's takes none. Leave it out."
             )
     coupling = "decoupled" if decoupled else "coupled"
     return Recipe(optimizer=optimizer, rate=rate, decay=coupling, **given)
+
+
+def _check_number(name: str, value: Any) -> None:
+    cure = {"rate": 0.01, "clip": 1.0}.get(name, getattr(Recipe, name, 0.0))
+    if not isinstance(value, Real):
+        raise TypeError(
+            f"check_training: {name} must be a number, not {type(value).__name__}: "
+            f"torch's side trains by it. Use {name}={cure:g}."
+        )
+    below = ", and below 1" if name in ("b1", "b2") else ""
+    if not value >= 0 or (below and value >= 1):
+        raise ValueError(
+            f"check_training: {name}={value!r} must be 0 or more{below}: torch "
+            f"takes no other. Use {name}={cure:g}."
+        )
+    if value > 1e38 and (name, value) != ("clip", float("inf")):
+        raise ValueError(
+            f"check_training: {name}={value!r} must be 1e38 or less: float32 holds no "
+            f"more. Use {name}={cure:g}."
+        )
 
 
 # What the command trains by: rates that someone would take for so small a model.

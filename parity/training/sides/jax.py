@@ -1,6 +1,8 @@
 """The side of JAX: an `LSTMModel` and a transformation of optax, as one trains here."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
+from numbers import Real
 from typing import Any
 
 import jax
@@ -70,23 +72,49 @@ def run_loop(work: Work, loop: Loop, dtype: str) -> Run:
 
     Raises:
         ValueError: If it gives another number of steps, or other parameters.
+        TypeError: If it gives something else.
     """
     with jax.enable_x64(dtype == "float64"), jax.default_matmul_precision("highest"):
         params = {name: a.astype(dtype) for name, a in work.params.items()}
         arrays = work.xs.astype(dtype), work.ys.astype(dtype)
-        moments = [
-            Moment(float(loss), np.nan, _whole(held, work))
-            for loss, held in loop(params, *arrays)
-        ]
+        told = islice(_pairs(loop(params, *arrays)), work.steps + 1)
+        moments = [Moment(loss, np.nan, _whole(held, work)) for loss, held in told]
     if len(moments) != work.steps:
+        gave = len(moments) if len(moments) < work.steps else f"more than {work.steps}"
         raise ValueError(
-            f"check_training: run gave {len(moments)} steps, and must give "
+            f"check_training: run gave {gave} steps, and must give "
             f"{work.steps}: one for each batch. Yield (loss, params) after each update."
         )
     return run_of(moments)
 
 
+def _pairs(told: Any) -> Iterator[tuple[float, Mapping[str, Any]]]:
+    """What a loop tells of its steps, one after the other."""
+    if not isinstance(told, Iterable):
+        raise _other(told)
+    for pair in told:
+        if not isinstance(pair, tuple) or len(pair) != 2:
+            raise _other(pair)
+        loss, params = pair
+        single = isinstance(loss, Real) or getattr(loss, "shape", None) == ()
+        if not single or not isinstance(params, Mapping):
+            raise _other(pair)
+        yield float(loss), params
+
+
+def _other(told: Any) -> TypeError:
+    kind = type(told).__name__
+    if isinstance(told, tuple):
+        kind = f"({', '.join(type(one).__name__ for one in told)})"
+    return TypeError(
+        f"check_training: run must give (loss, params) of each step, not {kind}: a "
+        "number, and a mapping of names to arrays. Yield (loss, params) after each "
+        "update."
+    )
+
+
 def _whole(params: Mapping[str, Any], work: Work) -> dict[str, Array]:
     """The parameters as arrays; of one bias, see `separate`."""
-    arrays = {name: np.asarray(array) for name, array in params.items()}
+    # Copies: the loop may go on in the same memory.
+    arrays = {name: np.asarray(array).copy() for name, array in params.items()}
     return separate(arrays, work.params)

@@ -58,6 +58,46 @@ def test_parameters_are_torchs(name: str, torch: Any) -> None:
         np.testing.assert_allclose(found[key], array, rtol=1e-13, atol=1e-14)
 
 
+# Options at the limits of what torch takes.
+EXTREMES: dict[str, tuple[str, dict[str, Any], float | None]] = {
+    "momentum 1": ("SGD", {"momentum": 1.0}, 0.1),
+    "any norm": ("Adam", {"betas": (0.0, 0.999)}, float("inf")),
+    "clip 0": ("AdamW", {"betas": (0.9, 0.0)}, 0.0),
+    "eps 0": ("Adam", {"eps": 0.0, "weight_decay": 0.0}, None),
+}
+
+
+@pytest.mark.usefixtures("float64")
+@pytest.mark.parametrize("name", EXTREMES)
+def test_gradients_of_zero_and_without_number_do_as_in_torch(
+    name: str, torch: Any
+) -> None:
+    """300 steps: an embedding whose rows are rarely read, a NaN, and an infinity."""
+    kind, options, clip = EXTREMES[name]
+    rng = np.random.default_rng(0)
+    right = torch.nn.Parameter(torch.tensor(rng.standard_normal((5, 3))))
+    theirs = getattr(torch.optim, kind)([right], lr=0.01, **options)
+    given = dict(options)
+    if "betas" in given:
+        given["b1"], given["b2"] = given.pop("betas")
+    ours = torch_optimizer(kind.lower(), 0.01, clip=clip, **given)
+    params: Any = jnp.asarray(right.detach().numpy().copy())
+    state, update = ours.init(params), jax.jit(ours.update)
+    for step in range(300):
+        gradient = np.zeros((5, 3))
+        gradient[rng.integers(0, 4)] = rng.standard_normal(3)
+        if clip is None and step in (100, 200):
+            gradient[step // 100, 1] = np.nan if step == 100 else np.inf
+        right.grad = torch.tensor(gradient)
+        if clip is not None:
+            _ = torch.nn.utils.clip_grad_norm_([right], clip)
+        _ = theirs.step()
+        updates, state = update(jnp.asarray(gradient), state, params)
+        params = optax.apply_updates(params, updates)
+        np.testing.assert_allclose(params, right.detach(), rtol=1e-11, atol=1e-13)
+    assert np.isnan(params).any() == (name == "eps 0")
+
+
 @pytest.mark.usefixtures("float64")
 def test_optaxs_clip_is_not_torchs(torch: Any) -> None:
     """The control: what divides by the norm alone is seen."""
@@ -136,6 +176,24 @@ REFUSED = [
     (
         lambda: torch_optimizer("adam", 0.1, b2=1.0),
         "torch_optimizer: b2=1.0 must be 0 or more, and below 1. Use b2=0.999.",
+    ),
+    (
+        lambda: torch_optimizer("adam", 0.1, momentum=0.9),
+        (
+            "torch_optimizer: momentum=0.9 must not come with name='adam': torch's takes "
+            "none. Leave it out."
+        ),
+    ),
+    (
+        lambda: torch_optimizer("sgd", 0.1, b2=0.9),
+        (
+            "torch_optimizer: b2=0.9 must not come with name='sgd': torch's takes none. "
+            "Leave it out."
+        ),
+    ),
+    (
+        lambda: torch_optimizer("sgd", 0.1, momentum=float("nan")),
+        "torch_optimizer: momentum=nan must be 0 or more. Use momentum=0.",
     ),
     (
         lambda: torch_optimizer("adam", 0.1, weight_decay=-1.0),

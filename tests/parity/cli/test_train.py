@@ -49,6 +49,14 @@ def test_a_mistake_exits_with_1_and_names_step_parameter_and_mistake(tmp_path, c
 
 
 @pytest.mark.slow
+def test_a_right_training_passes_where_five_orders_would_let_it_fail(capsys):
+    """JAX is 2.3 times as far as the worst of five: the command trains 40."""
+    options = ["--model", "plain", "--optimizer", "adam", "--dtype", "float32"]
+    assert main(["train", *options, "--seed", "6"]) == 0
+    assert "ok: 1 of 1 trainings are torch's" in capsys.readouterr().out
+
+
+@pytest.mark.slow
 def test_every_case_is_torchs(capsys):
     assert main(["train"]) == 0
     assert "ok: 24 of 24 trainings are torch's" in capsys.readouterr().out
@@ -88,6 +96,23 @@ def test_bad_use_is_refused_in_a_sentence(tmp_path, capsys):
     for words, sentence in refused.items():
         assert main(["train", *words]) == 2
         assert capsys.readouterr().err.startswith(f"python -m parity: {sentence}")
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "sentence"),
+    [
+        ("--steps", "0", "from 1 to 100000"),
+        ("--steps", "99999999999999999999", "from 1 to 100000"),
+        ("--seed", "-1", "from 0 to 4294967295"),
+        ("--seed", "99999999999999999999", "from 0 to 4294967295"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(flag, value, sentence, capsys):
+    with pytest.raises(SystemExit) as caught:
+        _ = main(["train", f"{flag}={value}"])
+    assert caught.value.code == 2
+    said = f"argument {flag}: {value!r} must be a whole number {sentence}\n"
+    assert capsys.readouterr().err.endswith(said)
 
 
 def test_without_torch_it_says_what_to_install(capsys, monkeypatch):

@@ -177,6 +177,40 @@ def test_a_loop_of_ones_own_is_compared() -> None:
     assert other.advice[0].startswith("The losses differ before the first update: ")
 
 
+def test_a_loop_may_go_on_in_the_same_memory() -> None:
+    """A loop of torch: what it yields are views of parameters that it then changes."""
+
+    def run(params: Any, xs: Any, ys: Any) -> Any:
+        model = torch.nn.ModuleDict(
+            {
+                "lstm": torch.nn.LSTM(3, 4, batch_first=True, dtype=torch.float64),
+                "fc": torch.nn.Linear(4, 2, dtype=torch.float64),
+            }
+        )
+        own = dict(model.named_parameters())
+        _ = model.load_state_dict({n: torch.tensor(a) for n, a in params.items()})
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+        for x, y in zip(torch.tensor(xs), torch.tensor(ys), strict=True):
+            optimizer.zero_grad()
+            out = model["fc"](model["lstm"](x)[0][:, -1])
+            loss = torch.nn.functional.mse_loss(out, y)
+            _ = loss.backward()
+            _ = optimizer.step()
+            yield loss.item(), {name: p.detach() for name, p in own.items()}
+
+    assert checked({"optimizer": "sgd", "rate": 0.05}, run=run).ok
+
+
+def test_options_at_their_limits_are_torchs() -> None:
+    for options in (
+        {"optimizer": "sgd", "momentum": 1.0},
+        {"optimizer": "adam", "clip": float("inf"), "eps": 0.0},
+        {"optimizer": "adamw", "clip": 0.0, "b1": 0.0},
+        {"optimizer": "adam", "rate": 0.0},
+    ):
+        assert check_training(small(), steps=4, **options).ok, options
+
+
 @pytest.mark.parametrize("name", ["sgd", "adam"])
 def test_one_bias_in_place_of_two_moves_half_as_far_and_is_named(name: str) -> None:
     run = loop_of(train.torch_optimizer(name, 0.01), one_bias=True)

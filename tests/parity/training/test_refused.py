@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from flax import nnx
 
@@ -26,6 +27,15 @@ def other_names(params: Any, xs: Any, ys: Any) -> Any:
     yield 0.0, {"weight": jnp.zeros(3)} | params
 
 
+def without_end(params: Any, xs: Any, ys: Any) -> Any:
+    while True:
+        yield 0.0, params
+
+
+PAIRS = (
+    "run must give (loss, params) of each step, not {}: a number, and a mapping of "
+    "names to arrays. Yield (loss, params) after each update."
+)
 DRAWN: Any = {"model": model(), "steps": 2}
 HEAD = (
     "model must predict from features by a linear layer on the last "
@@ -63,8 +73,58 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
         {"steps": 0},
         ValueError,
         (
-            "steps=0 must be 1 or more: there must be an update to compare. "
-            "Use steps=200."
+            "steps=0 must be a whole number from 1 to 100000: the weights of every "
+            "step are kept. Use steps=200."
+        ),
+    ),
+    "no whole steps": (
+        {"steps": 2.5},
+        ValueError,
+        (
+            "steps=2.5 must be a whole number from 1 to 100000: the weights of every "
+            "step are kept. Use steps=200."
+        ),
+    ),
+    "seed": (
+        {"seed": -1},
+        ValueError,
+        (
+            "seed=-1 must be a whole number from 0 to 4294967295: JAX and NumPy draw "
+            "by it. Use seed=0."
+        ),
+    ),
+    "schedule": (
+        {"rate": lambda count: 0.1 / count},
+        TypeError,
+        (
+            "rate must be a number, not function: torch's side trains by it. Use "
+            "rate=0.01."
+        ),
+    ),
+    "huge": (
+        {"rate": 1e100, "dtype": "float32"},
+        ValueError,
+        ("rate=1e+100 must be 1e38 or less: float32 holds no more. Use rate=0.01."),
+    ),
+    "no number": (
+        {"clip": float("nan")},
+        ValueError,
+        ("clip=nan must be 0 or more: torch takes no other. Use clip=1."),
+    ),
+    "momentum of adam": (
+        {"momentum": 0.9},
+        ValueError,
+        (
+            "momentum=0.9 must not come with optimizer='adam': torch's takes none. "
+            "Leave it out."
+        ),
+    ),
+    "b1 of sgd": (
+        {"optimizer": "sgd", "b1": 0.5},
+        ValueError,
+        (
+            "b1=0.5 must not come with optimizer='sgd': torch's takes none. Leave it "
+            "out."
         ),
     ),
     "name": (
@@ -108,6 +168,30 @@ REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
             "run gave 1 steps, and must give 2: one for each batch. Yield "
             "(loss, params) after each update."
         ),
+    ),
+    "too many": (
+        {**DRAWN, "run": without_end},
+        ValueError,
+        (
+            "run gave more than 2 steps, and must give 2: one for each batch. Yield "
+            "(loss, params) after each update."
+        ),
+    ),
+    "nothing": ({**DRAWN, "run": lambda *_: None}, TypeError, PAIRS.format("NoneType")),
+    "losses alone": (
+        {**DRAWN, "run": lambda *_: [0.0, 0.0]},
+        TypeError,
+        PAIRS.format("float"),
+    ),
+    "turned round": (
+        {**DRAWN, "run": lambda params, *_: [(params, 0.0)]},
+        TypeError,
+        PAIRS.format("(dict, float)"),
+    ),
+    "a loss of each row": (
+        {**DRAWN, "run": lambda params, *_: [(np.zeros(16), params)]},
+        TypeError,
+        PAIRS.format("(ndarray, dict)"),
     ),
     "other names": (
         {**DRAWN, "run": other_names},
