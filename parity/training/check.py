@@ -61,7 +61,7 @@ def check_training(
         clip: The largest global norm of the gradients; None means any.
         dtype: "float64", where all must be within 1e-10; or "float32", where JAX may be
             twice as far from torch's float64 as torch's float32 is: as the worst of 5
-            orders of the rows of the batches, or of 40 where 5 would let it fail.
+            trainings that round otherwise, or of 40 where 5 would let it fail.
         steps: Steps of training.
         seed: Of the weights, the batches and the masks of dropout.
 
@@ -73,9 +73,8 @@ def check_training(
     Raises:
         ModuleNotFoundError: If torch, or the extra `train`, is not installed.
         ValueError: If an option is unknown, out of range or another optimizer's; the
-            model has another head; a loop gives other steps or parameters; or torch
-            itself does not give the same numbers twice, once with the rows of its
-            batches in another order: no training can then be judged.
+            model has another head; a loop gives other steps or parameters; or torch's
+            own roundings grow so large that no training can be judged.
         TypeError: If `model`, `run`, what it yields or an option is of another kind.
 
     Example:

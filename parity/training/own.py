@@ -1,8 +1,10 @@
 """How far torch's own trainings are apart: no other training can be nearer to them.
 
 The rows of each batch come in other orders: the sums are the same, and round otherwise.
+Where that would let a training fail, the first weights are a rounding off as well.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -21,7 +23,7 @@ from parity.training.judged import (
 from parity.training.recipe import Recipe
 from parity.training.work import Run, Work, run_of
 
-FEW, MANY = 5, 40  # orders of the rows; many where few would let a training fail
+FEW, MANY = 5, 40  # trainings; many where few would let another one fail
 NEAR = 16.0  # budgets: what is further off fails with many orders, too
 # How far torch may be from its float64 where another training still passes, or fails.
 PASSES = {"float64": LARGEST, "float32": 1e-3}
@@ -38,7 +40,7 @@ class Own:
         dtype: Of the weights.
         exact: The training in float64, with the rows as they are.
         first: The training in `dtype`, with the rows as they are.
-        far: How far those in `dtype` are from `exact`, each in another order.
+        far: How far those in `dtype` are from `exact`, each rounded otherwise.
     """
 
     work: Work
@@ -100,15 +102,34 @@ def own_of(work: Work, recipe: Recipe, dtype: str) -> Own:
 def _trained(
     own: Own, orders: int, steps: int, dtype: str | None = None
 ) -> list[Distances]:
-    """How far the first steps of trainings in so many orders are from `exact`."""
+    """How far the first steps of so many trainings are from `exact`."""
     dtype = dtype or own.dtype
     work = replace(own.work, xs=own.work.xs[:steps], ys=own.work.ys[:steps])
     weights = {name: array[:steps] for name, array in own.exact.weights.items()}
     exact = Run(own.exact.losses[:steps], own.exact.norms[:steps], weights)
     return [
-        distances(_run(work, own.recipe, dtype, own.dtype, rows), exact)
-        for rows in _orders(work.xs.shape[1], orders)
+        distances(_run(one, own.recipe, dtype, own.dtype, rows), exact)
+        for one, rows in zip(
+            _nudged(work, dtype, orders),
+            _orders(work.xs.shape[1], orders),
+            strict=True,
+        )
     ]
+
+
+def _nudged(work: Work, dtype: str, count: int) -> Iterator[Work]:
+    """The work; after a few times each weight moved to the next number of a type."""
+    rng = np.random.default_rng(1)
+    for number in range(count):
+        params = {name: a.astype(dtype) for name, a in work.params.items()}
+        if number >= FEW:
+            params = {
+                name: np.nextafter(
+                    a, rng.choice((-np.inf, np.inf), a.shape), dtype=dtype
+                )
+                for name, a in params.items()
+            }
+        yield replace(work, params=params)
 
 
 def _narrow(own: Own, steps: int) -> list[Distances]:

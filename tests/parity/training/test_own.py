@@ -51,6 +51,21 @@ def test_more_orders_decide_where_few_would_let_it_fail(
     assert worse.parting(distances(off(worse.exact, 2 * after), worse.exact))
 
 
+def test_many_trainings_begin_a_rounding_off() -> None:
+    """A gradient that a rounding decides is not seen by the order of rows alone."""
+    work = draw(small(), 1, 0)
+    for dtype in ("float32", "float64"):
+        works = list(module._nudged(work, dtype, module.FEW + 2))
+        for name, weight in work.params.items():
+            same, *moved = (w.params[name] for w in works[module.FEW - 1 :])
+            np.testing.assert_array_equal(same, weight)
+            for array in moved:
+                assert array.dtype == dtype
+                off = np.abs(array - same) / np.spacing(np.abs(same))
+                assert 0.4 < off.min() <= off.max() <= 1
+            assert (moved[0] != moved[1]).any()
+
+
 def test_what_is_much_further_off_trains_no_more_orders() -> None:
     few = own("float32")
     assert few.parting(distances(off(few.exact, 1e-3), few.exact)) is not None
