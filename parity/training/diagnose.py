@@ -12,8 +12,9 @@ from parity.training.sides import equations
 from parity.training.work import Moment, Run, Work
 
 # A mistake is named if it is within SLACK budgets of the wrong run at each step, and
-# CLEARER times nearer to it than torch is. This decides nothing about what passes.
-SLACK, CLEARER = 5.0, 10.0
+# CLEARER times nearer to it than torch is; with it those that are up to ALIKE times as
+# far. This decides nothing about what passes.
+SLACK, CLEARER, ALIKE = 5.0, 4.0, 10.0
 _TINY = 1e-300  # in place of zero
 _SAME = 1e-13  # two trainings that are so near are the same
 _BEFORE = (
@@ -92,7 +93,7 @@ def _nearest(parted: Parted, mistakes: Iterable[Mistake]) -> list[Mistake]:
         if error < most:
             found.append((error, mistake))
     nearest = min((error for error, _ in found), default=0.0)
-    return [m for error, m in found if error <= CLEARER * max(nearest, _SAME)]
+    return [m for error, m in found if error <= ALIKE * max(nearest, _SAME)]
 
 
 def _said(near: list[Mistake]) -> str:

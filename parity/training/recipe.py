@@ -126,6 +126,7 @@ def _check_number(name: str, value: Any) -> None:
             f"check_training: {name} must be a number, not {type(value).__name__}: "
             f"torch's side trains by it. Use {name}={cure:g}."
         )
+    value = float(value)
     below = ", and below 1" if name in ("b1", "b2") else ""
     if not value >= 0 or (below and value >= 1):
         raise ValueError(

@@ -57,6 +57,16 @@ def test_a_right_training_passes_where_five_orders_would_let_it_fail(capsys):
 
 
 @pytest.mark.slow
+def test_roundings_of_optaxs_adam_are_named_over_all_steps(capsys):
+    """They are 7 times as far as torch's own roundings, in which a name is sought."""
+    options = ["--model", "plain", "--optimizer", "adam", "--dtype", "float32"]
+    wrong = ["--mistake", "float32 corrections", "--json", "-"]
+    assert main(["train", *options, *wrong]) == 1
+    (report,) = json.loads(capsys.readouterr().out)
+    assert report["mistakes"] == ["float32 corrections"]
+
+
+@pytest.mark.slow
 def test_every_case_is_torchs(capsys):
     assert main(["train"]) == 0
     assert "ok: 24 of 24 trainings are torch's" in capsys.readouterr().out

@@ -97,7 +97,7 @@ def test_a_training_that_torch_does_not_repeat_is_refused(
     cure = f"steps={step - 1}, or " * (step > 1) + "a smaller rate"
     end = ", or eps=1e-8" * (step == 1)
     assert said.endswith(f", so that no training can be judged. Use {cure}{end}.")
-    cured = {"steps": step - 1} if step > 1 else {"eps": 1e-8}
+    cured: dict[str, Any] = {"steps": step - 1} if step > 1 else {"eps": 1e-8}
     assert check_training(small(), **({"steps": 8} | options | cured)).ok
 
 
