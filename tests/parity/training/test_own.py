@@ -98,7 +98,8 @@ def test_a_training_that_torch_does_not_repeat_is_refused(
     end = ", or eps=1e-8" * (step == 1)
     assert said.endswith(f", so that no training can be judged. Use {cure}{end}.")
     cured: dict[str, Any] = {"steps": step - 1} if step > 1 else {"eps": 1e-8}
-    assert check_training(small(), **({"steps": 8} | options | cured)).ok
+    given: dict[str, Any] = {"steps": 8, **options, **cured}
+    assert check_training(small(), **given).ok
 
 
 def test_a_wrong_training_fails_where_torch_is_still_steady() -> None:
