@@ -227,8 +227,8 @@ def _check_divisor(units: int, count: int) -> None:
         )
     if units < 1 or count % units:
         raise ValueError(
-            f"fit: unit_devices={units} must divide the {count} devices of a process: "
-            "each group of so many shares the units. Use unit_devices=1."
+            f"fit: unit_devices={units} must divide how many devices a process has, "
+            f"{count}: each group of so many shares the units. Use unit_devices=1."
         )
 
 

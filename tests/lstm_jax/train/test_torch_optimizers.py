@@ -180,15 +180,15 @@ REFUSED = [
     (
         lambda: torch_optimizer("adam", 0.1, momentum=0.9),
         (
-            "torch_optimizer: momentum=0.9 must not come with name='adam': torch's takes "
-            "none. Leave it out."
+            "torch_optimizer: momentum=0.9 must not come with name='adam': torch's "
+            "takes none. Leave it out."
         ),
     ),
     (
         lambda: torch_optimizer("sgd", 0.1, b2=0.9),
         (
-            "torch_optimizer: b2=0.9 must not come with name='sgd': torch's takes none. "
-            "Leave it out."
+            "torch_optimizer: b2=0.9 must not come with name='sgd': torch's takes "
+            "none. Leave it out."
         ),
     ),
     (

@@ -132,7 +132,7 @@ REFUSED: dict[str, tuple[Any, Any, str]] = {
     "devices it does not divide": (
         ValueError,
         lambda: fit(model(), TRAIN, devices=TWO, unit_devices=3),
-        "unit_devices=3 must divide the 2 devices of a process: .* Use unit_devices=1",
+        "must divide how many devices a process has, 2: .* Use unit_devices=1",
     ),
     "no number": (
         TypeError,
