@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import optax
 import pytest
 from flax import nnx
 from numpy.testing import assert_allclose
@@ -28,11 +29,14 @@ BOUND = 32 * np.finfo(np.float32).eps  # of the largest
 
 
 def assert_same(found: Run, alone: Run) -> None:
-    """The losses of every epoch, and every weight, but for rounding."""
-    pairs = [(found.history["loss"], alone.history["loss"])]
-    params = alone.model.params()
-    pairs += [(found.model.params()[name], params[name]) for name in params]
-    for one, other in pairs:
+    """The losses of every epoch, and every weight, but for rounding.
+
+    A weight's bound is of the largest of all: one alone may end near 0.
+    """
+    losses = [np.array(run.history["loss"]) for run in (found, alone)]
+    weights = [run.model.params() for run in (found, alone)]
+    vectors = [np.concatenate([np.ravel(a) for a in one.values()]) for one in weights]
+    for one, other in (losses, vectors):
         assert_allclose(one, other, rtol=0, atol=BOUND * np.abs(other).max())
 
 
@@ -104,7 +108,8 @@ QUICK = ("dropout", "masked", "statistics of the batch", "streams")
 )
 def test_two_devices_train_as_one(case: str) -> None:
     make, data, options = CASES[case]
-    options = {"epochs": 3, "rate": 0.03, **options}
+    # Not Adam, which makes a step of what is all rounding.
+    options = {"epochs": 3, "optimizer": optax.sgd(0.1, 0.9), **options}
     found = fit(make(), data, devices=TWO, **options)
     alone = fit(make(), data, **options)
     assert_same(found, alone)
