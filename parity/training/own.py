@@ -94,9 +94,9 @@ def own_of(work: Work, recipe: Recipe, dtype: str) -> Own:
     exact = _run(work, recipe, "float64", dtype)
     if dtype == "float64":
         return Own(work, recipe, dtype, exact, exact)
-    own = Own(work, recipe, dtype, exact, _run(work, recipe, dtype, dtype))
-    own.far = _trained(own, FEW, work.steps)
-    return own
+    runs = list(_runs(work, recipe, dtype, dtype, FEW))
+    far = [distances(run, exact) for run in runs]
+    return Own(work, recipe, dtype, exact, runs[0], far)
 
 
 def _trained(
@@ -107,14 +107,17 @@ def _trained(
     work = replace(own.work, xs=own.work.xs[:steps], ys=own.work.ys[:steps])
     weights = {name: array[:steps] for name, array in own.exact.weights.items()}
     exact = Run(own.exact.losses[:steps], own.exact.norms[:steps], weights)
-    return [
-        distances(_run(one, own.recipe, dtype, own.dtype, rows), exact)
-        for one, rows in zip(
-            _nudged(work, dtype, orders),
-            _orders(work.xs.shape[1], orders),
-            strict=True,
-        )
-    ]
+    runs = _runs(work, own.recipe, dtype, own.dtype, orders)
+    return [distances(run, exact) for run in runs]
+
+
+def _runs(
+    work: Work, recipe: Recipe, dtype: str, masks: str, count: int
+) -> Iterator[Run]:
+    """So many trainings that round otherwise; the first is the work as it is."""
+    orders = _orders(work.xs.shape[1], count)
+    for one, rows in zip(_nudged(work, dtype, count), orders, strict=True):
+        yield _run(one, recipe, dtype, masks, rows)
 
 
 def _nudged(work: Work, dtype: str, count: int) -> Iterator[Work]:
